@@ -1,1 +1,93 @@
-//! (header to be written by the crate's owner)
+//! The store: the one place where configuration is true.
+//!
+//! [`Store`] is a small, object-safe trait (get, range, transaction, watch) over an ordered map of UTF-8 keys to
+//! byte strings with a single, store-wide [`Revision`]. [`EmbeddedStore`] implements it on one machine; the trait is
+//! shaped so that etcd can implement it for several.
+//!
+//! What always holds, whatever the implementation (tests/conformance checks it):
+//! - every transaction that changes something gets a revision of its own, greater than all before;
+//! - a transaction is applied whole or not at all, and once acknowledged survives any crash;
+//! - a reader never sees part of a transaction, and never waits for a writer;
+//! - a watcher sees every change after its starting revision exactly once and in order, or gets a typed error that
+//!   tells it to synchronise anew; it is never left with a silent gap.
+
+pub mod config;
+mod embedded;
+mod error;
+pub mod layout;
+mod types;
+
+pub use embedded::{EmbeddedOptions, EmbeddedStore};
+pub use error::StoreError;
+pub use types::{
+    Compare, Condition, Entry, Event, EventKind, Limits, Op, Range, Revision, Txn, TxnResult, WatchBatch,
+    WatchStream,
+};
+
+use std::future::Future;
+use std::pin::Pin;
+
+/// A boxed future, so that [`Store`] can be used as `dyn Store`.
+pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// An ordered, revisioned, watchable map from UTF-8 keys to bytes (design.md, item 2).
+///
+/// All futures are cancel-safe for readers. A [`Store::txn`] whose future is dropped may or may not have been
+/// committed: the caller must read to find out, as after [`StoreError::Unavailable`].
+pub trait Store: Send + Sync + 'static {
+    /// The entry stored under `key` at the newest revision.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] if the store cannot be read, [`StoreError::Corrupt`] if what it holds is not ours.
+    fn get<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<Option<Entry>, StoreError>>;
+
+    /// Up to `limit` entries whose keys start with `prefix`, in ascending byte order of the key, all as of one
+    /// revision. `after` resumes behind that key (exclusive): pass the last key of the page before. The implementation
+    /// may return fewer than `limit` ([`Range::more`] says whether there is a rest), never more.
+    ///
+    /// Pages taken by several calls may be of different revisions: compare [`Range::revision`].
+    ///
+    /// # Errors
+    /// As [`Store::get`].
+    fn range<'a>(
+        &'a self,
+        prefix: &'a str,
+        after: Option<&'a str>,
+        limit: usize,
+    ) -> BoxFuture<'a, Result<Range, StoreError>>;
+
+    /// Applies `txn` if all its comparisons hold, durably and as a whole.
+    ///
+    /// A transaction without operations commits nothing and reports the newest revision. Comparisons see the state
+    /// before the transaction. Deleting an absent key is not an error (and not an event).
+    ///
+    /// # Errors
+    /// [`StoreError::InvalidTxn`] for an empty or over-long key or a key written twice, [`StoreError::TooLarge`] for
+    /// one beyond [`Store::limits`]: nothing was done. [`StoreError::Unavailable`]: the outcome is unknown.
+    fn txn(&self, txn: Txn) -> BoxFuture<'_, Result<TxnResult, StoreError>>;
+
+    /// A stream of all changes to keys that start with `prefix` committed *after* revision `from` (exclusive: pass
+    /// the revision of the range or snapshot that was read).
+    ///
+    /// One [`WatchBatch`] per transaction that touched the prefix, ascending. A batch without events is a progress
+    /// notice: nothing else touched the prefix up to its revision. The stream ends only with an error: after
+    /// [`StoreError::Lagged`] the watcher must read the prefix again and watch from there.
+    ///
+    /// # Errors
+    /// [`StoreError::Compacted`] if the changes after `from` are no longer kept, [`StoreError::FutureRevision`] if the
+    /// store has not reached `from` (it is another store, or an older copy).
+    fn watch<'a>(
+        &'a self,
+        prefix: &'a str,
+        from: Revision,
+    ) -> BoxFuture<'a, Result<WatchStream, StoreError>>;
+
+    /// The newest committed revision; 0 for a store that was never written.
+    ///
+    /// # Errors
+    /// As [`Store::get`].
+    fn revision(&self) -> BoxFuture<'_, Result<Revision, StoreError>>;
+
+    /// How large one transaction may be here. Callers with more to write split it.
+    fn limits(&self) -> Limits;
+}
