@@ -1,0 +1,41 @@
+//! Names of object types: display, parsing, JSON.
+
+use crate::{ModelError, ObjectType};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use std::collections::HashMap;
+use std::fmt;
+use std::str::FromStr;
+use std::sync::LazyLock;
+
+static BY_NAME: LazyLock<HashMap<&'static str, ObjectType>> = LazyLock::new(|| {
+    ObjectType::ALL.iter().flat_map(|t| [(t.name(), *t), (t.json_name(), *t)]).collect()
+});
+
+impl fmt::Display for ObjectType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+impl FromStr for ObjectType {
+    type Err = ModelError;
+
+    /// Accepts the kebab-case and the snake-case name.
+    fn from_str(text: &str) -> Result<Self, ModelError> {
+        let found = BY_NAME.get(text).copied();
+        found.ok_or_else(|| ModelError::UnknownType(text.chars().take(64).collect()))
+    }
+}
+
+impl Serialize for ObjectType {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.name())
+    }
+}
+
+impl<'de> Deserialize<'de> for ObjectType {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        text.parse().map_err(serde::de::Error::custom)
+    }
+}
