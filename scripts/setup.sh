@@ -75,4 +75,4 @@ install "labs" iproute2 iputils-ping isc-dhcp-client procps
 install "the client test" python3 python3-venv
 [ "$goal" = test ] && exit 0
 
-install "the benchmarks" nftables ethtool openvswitch-switch iperf3
+install "the benchmarks" nftables ethtool openvswitch-switch
