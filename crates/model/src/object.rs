@@ -160,7 +160,9 @@ fn reference_to_json(reference: &Reference) -> Value {
     out
 }
 
-fn references_from_json((to, list): (String, Vec<Value>)) -> Result<(ObjectType, Vec<Reference>), ModelError> {
+fn references_from_json(
+    (to, list): (String, Vec<Value>),
+) -> Result<(ObjectType, Vec<Reference>), ModelError> {
     let read = |mut value: Value| {
         let attr = value.get_mut("attr").map(Value::take).filter(|v| !v.is_null());
         Ok(Reference { uuid: take(&mut value, "uuid")?, fq_name: take(&mut value, "fq_name")?, attr })

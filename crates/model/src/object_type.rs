@@ -7,9 +7,8 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::LazyLock;
 
-static BY_NAME: LazyLock<HashMap<&'static str, ObjectType>> = LazyLock::new(|| {
-    ObjectType::ALL.iter().flat_map(|t| [(t.name(), *t), (t.json_name(), *t)]).collect()
-});
+static BY_NAME: LazyLock<HashMap<&'static str, ObjectType>> =
+    LazyLock::new(|| ObjectType::ALL.iter().flat_map(|t| [(t.name(), *t), (t.json_name(), *t)]).collect());
 
 impl fmt::Display for ObjectType {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

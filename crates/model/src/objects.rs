@@ -5,9 +5,9 @@
 //! writes them, `{ Attribute }` when the link carries one) and `props` (`@list` and `@map "key"` for properties whose
 //! elements can be changed one by one, `@system` for hidden numbers, `= default` for what an absent value stands for).
 
+use crate::Typed;
 use crate::schema::{Complex, PropInfo, PropKind, RefInfo, Schema, TypeInfo};
 use crate::types::*;
-use crate::Typed;
 
 object_types! {
     ConfigRoot "config-root" "config_root" {

@@ -59,10 +59,13 @@ impl RouteTarget {
                 administrator: Administrator::As(u32::from(u16::from_be_bytes([a, b]))),
                 number: u32::from_be_bytes([c, d, e, f]),
             }),
-            0x01 => Some(Self { administrator: Administrator::Address(Ipv4Addr::new(a, b, c, d)), number: short }),
-            0x02 => {
-                Some(Self { administrator: Administrator::As(u32::from_be_bytes([a, b, c, d])), number: short })
+            0x01 => {
+                Some(Self { administrator: Administrator::Address(Ipv4Addr::new(a, b, c, d)), number: short })
             }
+            0x02 => Some(Self {
+                administrator: Administrator::As(u32::from_be_bytes([a, b, c, d])),
+                number: short,
+            }),
             _ => None,
         }
     }
@@ -92,7 +95,8 @@ fn parse(text: &str) -> Option<RouteTarget> {
         return RouteTarget::new(asn, number);
     }
     let address = administrator.parse().ok()?;
-    (number <= u32::from(u16::MAX)).then_some(RouteTarget { administrator: Administrator::Address(address), number })
+    (number <= u32::from(u16::MAX))
+        .then_some(RouteTarget { administrator: Administrator::Address(address), number })
 }
 
 impl Serialize for RouteTarget {

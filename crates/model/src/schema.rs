@@ -30,6 +30,9 @@ pub enum ValueType {
     List(&'static ValueType),
 }
 
+/// Brings the fields of a checked structure into their one stored form; the error says what is wrong.
+pub type Normalize = fn(&mut Map<String, Value>) -> Result<(), String>;
+
 /// A structure: its name in error messages and its fields in schema order.
 #[derive(Debug)]
 pub struct StructInfo {
@@ -38,7 +41,7 @@ pub struct StructInfo {
     /// Fields in the order the schema lists them (the order of elements in XML).
     pub fields: &'static [FieldInfo],
     /// Brings a checked value into its one stored form (e.g. host bits of a prefix cleared).
-    pub normalize: Option<fn(&mut Map<String, Value>) -> Result<(), String>>,
+    pub normalize: Option<Normalize>,
 }
 
 impl PartialEq for StructInfo {
