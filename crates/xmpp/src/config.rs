@@ -9,6 +9,9 @@ mod schema;
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
+pub(crate) use decode::decode_ops;
+pub(crate) use encode::encode_ops;
+
 /// Most objects (nodes and links) sent in one configuration message.
 pub const MAX_OBJECTS_PER_MESSAGE: usize = 16;
 /// Most objects accepted in one configuration message.

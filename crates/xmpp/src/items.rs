@@ -14,6 +14,7 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 use weft_model::MacAddress;
 
+pub(crate) use decode::{parse_boolean, parse_number};
 pub use id::{RouteKey, parse_node};
 
 /// Most next hops accepted in one item.

@@ -19,7 +19,6 @@
 pub mod config;
 pub mod element;
 pub mod error;
-pub mod fsm;
 pub mod items;
 pub mod parser;
 pub mod stanza;

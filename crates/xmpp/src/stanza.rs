@@ -9,6 +9,7 @@ use uuid::Uuid;
 
 use crate::config::ConfigOp;
 use crate::items::{RouteItem, RouteTable};
+pub use decode::{BytesError, decode_bytes};
 
 /// Most reachable items sent in one route message.
 pub const MAX_ITEMS_PER_MESSAGE: usize = 32;
@@ -82,8 +83,8 @@ pub enum Stanza {
     PublishItem {
         /// Node string, to be matched by the second stanza.
         node: String,
-        /// The route.
-        item: Box<RouteItem>,
+        /// The route; `None` is an end-of-RIB in its second form.
+        item: Option<Box<RouteItem>>,
         /// Stanza id.
         id: Option<String>,
     },
