@@ -1,1 +1,16 @@
-//! (header to be written by the crate's owner)
+//! The forwarder's user-space side: loads the eBPF programs, keeps their tables, reads flows, counters and events.
+//!
+//! Everything callers need is the [`Datapath`] trait: [`Forwarder`] is the real one, [`MemoryDatapath`] the one for
+//! tests of the agent. Nothing here decides about packets: the programs do.
+
+mod datapath;
+mod error;
+mod memory;
+
+pub use datapath::{
+    AgeOptions, AgeReport, Datapath, DropCount, FlowFilter, FlowRecord, SlotCounters, TimeoutRule,
+    VerdictEntry,
+};
+pub use error::ForwarderError;
+pub use memory::MemoryDatapath;
+pub use weft_dataplane as dataplane;
