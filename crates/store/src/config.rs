@@ -154,13 +154,13 @@ fn batch_changes(batch: &WatchBatch) -> Vec<Change> {
     for event in &batch.events {
         match &event.kind {
             EventKind::Put(value) => changes.extend(decode_logged(&event.key, value).map(Change::Put)),
-            EventKind::Delete { previous } => changes.extend(decode_logged(&event.key, previous).map(|object| {
-                Change::Delete {
+            EventKind::Delete { previous } => {
+                changes.extend(decode_logged(&event.key, previous).map(|object| Change::Delete {
                     object_type: object.object_type,
                     uuid: object.uuid,
                     fq_name: object.fq_name.clone(),
-                }
-            })),
+                }))
+            }
         }
     }
     changes

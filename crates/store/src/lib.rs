@@ -76,11 +76,8 @@ pub trait Store: Send + Sync + 'static {
     /// # Errors
     /// [`StoreError::Compacted`] if the changes after `from` are no longer kept, [`StoreError::FutureRevision`] if the
     /// store has not reached `from` (it is another store, or an older copy).
-    fn watch<'a>(
-        &'a self,
-        prefix: &'a str,
-        from: Revision,
-    ) -> BoxFuture<'a, Result<WatchStream, StoreError>>;
+    fn watch<'a>(&'a self, prefix: &'a str, from: Revision)
+    -> BoxFuture<'a, Result<WatchStream, StoreError>>;
 
     /// The newest committed revision; 0 for a store that was never written.
     ///

@@ -1,0 +1,128 @@
+//! Durable commits per second of the embedded store, and how long it takes to open a large one.
+//!
+//! `cargo run --release -p weft-store --example commits -- [DIR [OBJECTS]]`
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use weft_store::{Compare, EmbeddedOptions, EmbeddedStore, Op, Store, StoreError, Txn};
+
+/// How long each measurement of commits runs.
+const RUN: Duration = Duration::from_secs(4);
+/// Bytes of one object: a typical interface with its references.
+const OBJECT: usize = 1024;
+
+#[tokio::main]
+async fn main() -> Result<(), StoreError> {
+    let mut arguments = std::env::args().skip(1);
+    let base = arguments.next().map_or_else(std::env::temp_dir, PathBuf::from);
+    let objects = arguments.next().and_then(|n| n.parse().ok()).unwrap_or(500_000);
+    let dir = base.join(format!("weft-store-commits-{}", std::process::id()));
+    for quick_repair in [false, true] {
+        println!("quick_repair {quick_repair}");
+        for clients in [1, 8, 32, 128] {
+            commits(&dir, clients, quick_repair).await?;
+        }
+        large(&dir, objects, quick_repair).await?;
+    }
+    Ok(())
+}
+
+fn options(quick_repair: bool) -> EmbeddedOptions {
+    EmbeddedOptions { quick_repair, ..EmbeddedOptions::default() }
+}
+
+/// One object as the api creates it: the object, its name and its id, all of which must be new.
+fn create(client: usize, number: u64) -> Txn {
+    let id = format!("{client:08x}-0000-4000-8000-{number:012x}");
+    let (object, name) =
+        (format!("obj/virtual-network/{id}"), format!("fq/virtual-network/default-domain:p:{id}"));
+    Txn::new()
+        .when(Compare::absent(object.clone()))
+        .when(Compare::absent(name.clone()))
+        .then(Op::put(object, vec![b'x'; OBJECT]))
+        .then(Op::put(name, id.clone()))
+        .then(Op::put(format!("id/{id}"), "virtual-network"))
+}
+
+async fn commits(dir: &Path, clients: usize, quick_repair: bool) -> Result<(), StoreError> {
+    let store = Arc::new(EmbeddedStore::open_with(dir, options(quick_repair))?);
+    let start = Instant::now();
+    let tasks: Vec<_> = (0..clients)
+        .map(|client| {
+            let store = Arc::clone(&store);
+            tokio::spawn(async move {
+                let mut latencies = Vec::new();
+                while start.elapsed() < RUN {
+                    let begin = Instant::now();
+                    store.txn(create(client, latencies.len() as u64)).await?;
+                    latencies.push(begin.elapsed());
+                }
+                Ok::<_, StoreError>(latencies)
+            })
+        })
+        .collect();
+    let mut latencies = Vec::new();
+    for task in tasks {
+        latencies.extend(task.await.map_err(|e| StoreError::Unavailable(e.to_string()))??);
+    }
+    let seconds = start.elapsed().as_secs_f64();
+    latencies.sort_unstable();
+    let percentile = |p: usize| latencies.get(latencies.len() * p / 100).copied().unwrap_or_default();
+    println!(
+        "  {clients:4} clients: {:8.0} creates/s (3 rows, {OBJECT} B), median {:?}, 99% {:?}",
+        latencies.len() as f64 / seconds,
+        percentile(50),
+        percentile(99)
+    );
+    drop(store);
+    remove(dir)
+}
+
+async fn large(dir: &Path, objects: usize, quick_repair: bool) -> Result<(), StoreError> {
+    let store = EmbeddedStore::open_with(dir, options(quick_repair))?;
+    let start = Instant::now();
+    let mut number = 0;
+    while number < objects as u64 {
+        let mut txn = Txn::new();
+        for _ in 0..1000 {
+            txn.ops.extend(create(0, number).ops);
+            number += 1;
+        }
+        store.txn(txn).await?;
+    }
+    println!("  {number} objects written in {:.1?}", start.elapsed());
+    drop(store);
+    let start = Instant::now();
+    let store = EmbeddedStore::open_with(dir, options(quick_repair))?;
+    println!("  opened after a clean end in {:.3?}", start.elapsed());
+    let start = Instant::now();
+    let (mut after, mut read) = (None::<String>, 0);
+    loop {
+        let page = store.range("obj/", after.as_deref(), 2048).await?;
+        read += page.entries.len();
+        after = page.entries.last().map(|e| e.key.clone());
+        if !page.more {
+            break;
+        }
+    }
+    println!("  {read} objects read in {:.3?}", start.elapsed());
+    // What a crash leaves: the file as it is while open.
+    store.txn(create(1, 0)).await?;
+    let copy = dir.with_extension("crashed");
+    std::fs::create_dir_all(&copy)
+        .and_then(|()| std::fs::copy(dir.join("weft.redb"), copy.join("weft.redb")))
+        .map_err(|e| StoreError::Unavailable(e.to_string()))?;
+    drop(store);
+    let start = Instant::now();
+    let store = EmbeddedStore::open_with(&copy, options(quick_repair))?;
+    println!("  opened after a crash in {:.3?}", start.elapsed());
+    drop(store);
+    remove(&copy)?;
+    remove(dir)
+}
+
+fn remove(dir: &Path) -> Result<(), StoreError> {
+    std::fs::remove_dir_all(dir).map_err(|e| StoreError::Unavailable(e.to_string()))
+}

@@ -1,0 +1,245 @@
+//! The embedded store: one machine, one process, one redb file.
+//!
+//! Writes go through a bounded queue to one thread (writer.rs) that makes many transactions durable with one fsync.
+//! Reads take a snapshot of the database and never wait for the writer. Watchers follow a change log (watch.rs).
+
+mod lock;
+mod tables;
+mod watch;
+mod writer;
+
+use std::fs::File;
+use std::path::Path;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use redb::{Database, ReadableDatabase, ReadableTable};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::{BoxFuture, Entry, Limits, Range, Revision, Store, StoreError, Txn, TxnResult, WatchStream};
+use tables::{DATA, LOG, STATE, State, storage};
+
+/// Name of the database in the store's directory.
+const DATABASE: &str = "weft.redb";
+/// Transactions waiting for the writer; a caller beyond it waits for a place.
+const QUEUE: usize = 1024;
+/// Entries a range returns at most, whatever the caller asks for.
+const MAX_PAGE: usize = 10_000;
+/// Bytes of values after which a page of a range ends.
+const MAX_PAGE_BYTES: usize = 16 << 20;
+/// Ranges up to this many entries are read on the calling task, longer ones on a thread for blocking work.
+const INLINE_PAGE: usize = 32;
+/// What one transaction may hold here.
+const LIMITS: Limits = Limits { max_ops: 65_536, max_bytes: 32 << 20, max_key: 4096 };
+
+/// Bounds of an embedded store.
+#[derive(Clone, Debug)]
+pub struct EmbeddedOptions {
+    /// Transactions kept in the change log, at most (somewhat fewer may be kept).
+    pub log_revisions: u64,
+    /// Bytes of the change log, at most.
+    pub log_bytes: u64,
+    /// Bytes of the page cache.
+    pub cache_bytes: usize,
+    /// Keep the file's free space on disk with each commit. Opening after a crash then takes no time however large
+    /// the store, and each commit takes longer. Without it such an opening reads the whole file once.
+    pub quick_repair: bool,
+}
+
+impl Default for EmbeddedOptions {
+    fn default() -> Self {
+        Self { log_revisions: 1_000_000, log_bytes: 256 << 20, cache_bytes: 256 << 20, quick_repair: false }
+    }
+}
+
+/// A [`Store`] in a directory of this machine.
+///
+/// Dropping it waits for the transactions already queued and closes the files.
+pub struct EmbeddedStore {
+    inner: Arc<Inner>,
+    /// `None` only while dropping.
+    jobs: Option<mpsc::Sender<writer::Job>>,
+    newest: tokio::sync::watch::Receiver<Revision>,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// What the writer, the readers and the watchers share.
+struct Inner {
+    database: Database,
+    options: EmbeddedOptions,
+    recent: watch::Recent,
+    /// Released after the database is closed: fields drop in order.
+    _lock: File,
+}
+
+impl EmbeddedStore {
+    /// Opens the store in directory `dir`, making it if it is not there, with the default bounds.
+    ///
+    /// Blocks: reads from disk, and after a crash may check the whole file.
+    ///
+    /// # Errors
+    /// [`StoreError::Locked`] if it is open elsewhere, [`StoreError::Format`] if a newer version wrote it,
+    /// [`StoreError::Unavailable`] or [`StoreError::Corrupt`] if its files cannot be read.
+    pub fn open(dir: impl AsRef<Path>) -> Result<Self, StoreError> {
+        Self::open_with(dir, EmbeddedOptions::default())
+    }
+
+    /// [`EmbeddedStore::open`] with other bounds.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn open_with(dir: impl AsRef<Path>, options: EmbeddedOptions) -> Result<Self, StoreError> {
+        let dir = dir.as_ref();
+        std::fs::create_dir_all(dir).map_err(|e| path_error(dir, &e))?;
+        let lock = lock::lock(dir)?;
+        let database = redb::Builder::new()
+            .set_cache_size(options.cache_bytes)
+            .create(dir.join(DATABASE))
+            .map_err(storage)?;
+        let state = initialise(&database)?;
+        // The directory entry must be as durable as what the file will hold.
+        File::open(dir).and_then(|d| d.sync_all()).map_err(|e| path_error(dir, &e))?;
+        let inner = Arc::new(Inner { database, options, recent: watch::Recent::default(), _lock: lock });
+        let (jobs, receiver) = mpsc::channel(QUEUE);
+        let (sender, newest) = tokio::sync::watch::channel(state.revision);
+        let shared = Arc::clone(&inner);
+        let thread = std::thread::Builder::new()
+            .name("weft-store".into())
+            .spawn(move || writer::run(&shared, receiver, &sender))
+            .map_err(|e| StoreError::Unavailable(e.to_string()))?;
+        Ok(Self { inner, jobs: Some(jobs), newest, thread: Some(thread) })
+    }
+}
+
+impl Drop for EmbeddedStore {
+    fn drop(&mut self) {
+        self.jobs = None;
+        if let Some(thread) = self.thread.take() {
+            // It only fails if the writer panicked; the callers in the queue have been told then.
+            let _ = thread.join();
+        }
+    }
+}
+
+fn path_error(path: &Path, error: &std::io::Error) -> StoreError {
+    StoreError::Unavailable(format!("{}: {error}", path.display()))
+}
+
+/// Makes the tables of a new database, checks those of an old one.
+fn initialise(database: &Database) -> Result<State, StoreError> {
+    let transaction = database.begin_write().map_err(storage)?;
+    let state = {
+        let mut table = transaction.open_table(STATE).map_err(storage)?;
+        let row = table.get(0).map_err(storage)?.map(|row| row.value());
+        match row {
+            Some(row) => State::from_row(row)?,
+            None => {
+                table.insert(0, State::default().to_row()).map_err(storage)?;
+                transaction.open_table(DATA).map_err(storage)?;
+                transaction.open_table(LOG).map_err(storage)?;
+                State::default()
+            }
+        }
+    };
+    transaction.commit().map_err(storage)?;
+    Ok(state)
+}
+
+impl Inner {
+    fn get(&self, key: &str) -> Result<Option<Entry>, StoreError> {
+        let transaction = self.database.begin_read().map_err(storage)?;
+        let data = transaction.open_table(DATA).map_err(storage)?;
+        let row = data.get(key).map_err(storage)?;
+        row.map(|row| tables::entry(key, row.value())).transpose()
+    }
+
+    fn range(&self, prefix: &str, after: Option<&str>, limit: usize) -> Result<Range, StoreError> {
+        let transaction = self.database.begin_read().map_err(storage)?;
+        let revision = State::read(&transaction)?.revision;
+        let data = transaction.open_table(DATA).map_err(storage)?;
+        let start = after.filter(|after| *after >= prefix);
+        let rows = match start {
+            Some(after) => {
+                use std::ops::Bound::{Excluded, Unbounded};
+                data.range::<&str>((Excluded(after), Unbounded)).map_err(storage)?
+            }
+            None => data.range(prefix..).map_err(storage)?,
+        };
+        let (mut entries, mut bytes) = (Vec::new(), 0);
+        for row in rows {
+            let (key, row) = row.map_err(storage)?;
+            if !key.value().starts_with(prefix) {
+                break;
+            }
+            if entries.len() >= limit.min(MAX_PAGE) || bytes >= MAX_PAGE_BYTES {
+                return Ok(Range { entries, revision, more: true });
+            }
+            bytes += row.value().len();
+            entries.push(tables::entry(key.value(), row.value())?);
+        }
+        Ok(Range { entries, revision, more: false })
+    }
+
+    fn state(&self) -> Result<State, StoreError> {
+        State::read(&self.database.begin_read().map_err(storage)?)
+    }
+}
+
+impl Store for EmbeddedStore {
+    fn get<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<Option<Entry>, StoreError>> {
+        Box::pin(async move { self.inner.get(key) })
+    }
+
+    fn range<'a>(
+        &'a self,
+        prefix: &'a str,
+        after: Option<&'a str>,
+        limit: usize,
+    ) -> BoxFuture<'a, Result<Range, StoreError>> {
+        Box::pin(async move {
+            if limit <= INLINE_PAGE {
+                return self.inner.range(prefix, after, limit);
+            }
+            let inner = Arc::clone(&self.inner);
+            let (prefix, after) = (prefix.to_owned(), after.map(str::to_owned));
+            let read = tokio::task::spawn_blocking(move || inner.range(&prefix, after.as_deref(), limit));
+            read.await.map_err(|e| StoreError::Unavailable(e.to_string()))?
+        })
+    }
+
+    fn txn(&self, txn: Txn) -> BoxFuture<'_, Result<TxnResult, StoreError>> {
+        Box::pin(async move {
+            LIMITS.check(&txn)?;
+            let closed = || StoreError::Unavailable("store closed".into());
+            let (reply, outcome) = oneshot::channel();
+            let jobs = self.jobs.as_ref().ok_or_else(closed)?;
+            jobs.send(writer::Job { txn, reply }).await.map_err(|_| closed())?;
+            outcome.await.map_err(|_| closed())?
+        })
+    }
+
+    fn watch<'a>(
+        &'a self,
+        prefix: &'a str,
+        from: Revision,
+    ) -> BoxFuture<'a, Result<WatchStream, StoreError>> {
+        Box::pin(async move {
+            let State { revision: current, oldest, .. } = self.inner.state()?;
+            if from < oldest {
+                return Err(StoreError::Compacted { requested: from, oldest });
+            }
+            if from > current {
+                return Err(StoreError::FutureRevision { requested: from, current });
+            }
+            Ok(watch::stream(Arc::clone(&self.inner), prefix.to_owned(), from, self.newest.clone()))
+        })
+    }
+
+    fn revision(&self) -> BoxFuture<'_, Result<Revision, StoreError>> {
+        Box::pin(async move { Ok(self.inner.state()?.revision) })
+    }
+
+    fn limits(&self) -> Limits {
+        LIMITS
+    }
+}
