@@ -7,6 +7,7 @@
 //! | `id/<uuid>` | type, kebab-case | unique ids over all types, id-to-fqname |
 //! | `child/<type>/<uuid>/<child type>/<child uuid>` | empty | children of an object |
 //! | `ref/<type>/<uuid>/<from type>/<from uuid>` | empty | back references of an object |
+//! | `link/<uuid>` | empty | rewritten whenever a child of or a reference to the object is made, so that its deletion conflicts |
 //! | `alloc/<pool>/<id>` | owner, free form | unique numbers and addresses |
 //! | `seq/<pool>` | decimal number | where the search for a free number starts |
 //!
@@ -75,6 +76,12 @@ pub fn back_refs_prefix(object_type: ObjectType, uuid: Uuid) -> String {
 /// The row that says `from` refers to `to`.
 pub fn back_ref_key(to: (ObjectType, Uuid), from: (ObjectType, Uuid)) -> String {
     format!("{}{}/{}", back_refs_prefix(to.0, to.1), from.0.name(), from.1.as_hyphenated())
+}
+
+/// The row that every new child of an object, and every new reference to it, rewrites. Who deletes the object (or takes
+/// away what its users rely on) compares it with what was read before the users were counted.
+pub fn link_key(uuid: Uuid) -> String {
+    format!("link/{}", uuid.as_hyphenated())
 }
 
 /// The object a [`child_key`] or [`back_ref_key`] ends with.

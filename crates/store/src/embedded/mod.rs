@@ -13,7 +13,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
-use redb::{Database, ReadableDatabase, ReadableTable};
+use redb::{Database, ReadableDatabase};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::{BoxFuture, Entry, Limits, Range, Revision, Store, StoreError, Txn, TxnResult, WatchStream};
@@ -21,6 +21,8 @@ use tables::{DATA, LOG, STATE, State, storage};
 
 /// Name of the database in the store's directory.
 const DATABASE: &str = "weft.redb";
+/// Its name until it is initialised.
+const UNFINISHED: &str = "weft.redb.new";
 /// Transactions waiting for the writer; a caller beyond it waits for a place.
 const QUEUE: usize = 1024;
 /// Entries a range returns at most, whatever the caller asks for.
@@ -92,13 +94,12 @@ impl EmbeddedStore {
         let dir = dir.as_ref();
         std::fs::create_dir_all(dir).map_err(|e| path_error(dir, &e))?;
         let lock = lock::lock(dir)?;
+        create_if_missing(dir)?;
         let database = redb::Builder::new()
             .set_cache_size(options.cache_bytes)
-            .create(dir.join(DATABASE))
+            .open(dir.join(DATABASE))
             .map_err(storage)?;
-        let state = initialise(&database)?;
-        // The directory entry must be as durable as what the file will hold.
-        File::open(dir).and_then(|d| d.sync_all()).map_err(|e| path_error(dir, &e))?;
+        let state = State::read(&database.begin_read().map_err(storage)?)?;
         let inner = Arc::new(Inner { database, options, recent: watch::Recent::default(), _lock: lock });
         let (jobs, receiver) = mpsc::channel(QUEUE);
         let (sender, newest) = tokio::sync::watch::channel(state.revision);
@@ -125,24 +126,35 @@ fn path_error(path: &Path, error: &std::io::Error) -> StoreError {
     StoreError::Unavailable(format!("{}: {error}", path.display()))
 }
 
-/// Makes the tables of a new database, checks those of an old one.
-fn initialise(database: &Database) -> Result<State, StoreError> {
+/// Makes an empty database beside its place and moves it there when it is whole and on disk: one that was killed
+/// while being initialised could not be opened again.
+fn create_if_missing(dir: &Path) -> Result<(), StoreError> {
+    let (path, unfinished) = (dir.join(DATABASE), dir.join(UNFINISHED));
+    let exists = path.try_exists().map_err(|e| path_error(&path, &e))?;
+    if exists {
+        return Ok(());
+    }
+    match std::fs::remove_file(&unfinished) {
+        Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(path_error(&unfinished, &e)),
+        _ => {}
+    }
+    let database = Database::create(&unfinished).map_err(storage)?;
     let transaction = database.begin_write().map_err(storage)?;
-    let state = {
-        let mut table = transaction.open_table(STATE).map_err(storage)?;
-        let row = table.get(0).map_err(storage)?.map(|row| row.value());
-        match row {
-            Some(row) => State::from_row(row)?,
-            None => {
-                table.insert(0, State::default().to_row()).map_err(storage)?;
-                transaction.open_table(DATA).map_err(storage)?;
-                transaction.open_table(LOG).map_err(storage)?;
-                State::default()
-            }
-        }
-    };
+    transaction.open_table(DATA).map_err(storage)?;
+    transaction.open_table(LOG).map_err(storage)?;
+    let mut state = transaction.open_table(STATE).map_err(storage)?;
+    state.insert(0, State::default().to_row()).map_err(storage)?;
+    drop(state);
     transaction.commit().map_err(storage)?;
-    Ok(state)
+    database.close().map_err(storage)?;
+    std::fs::rename(&unfinished, &path).map_err(|e| path_error(&path, &e))?;
+    // The directory entries must be as durable as what the file will hold.
+    sync_directory(dir)?;
+    dir.parent().filter(|parent| !parent.as_os_str().is_empty()).map_or(Ok(()), sync_directory)
+}
+
+fn sync_directory(dir: &Path) -> Result<(), StoreError> {
+    File::open(dir).and_then(|d| d.sync_all()).map_err(|e| path_error(dir, &e))
 }
 
 impl Inner {

@@ -20,7 +20,7 @@ const KILLS: usize = 200;
 /// Children killed while they create a store, each in a directory of its own.
 const CREATION_KILLS: usize = 40;
 /// The longest a child of the first kind lives, milliseconds.
-const LIFE: u64 = 160;
+const LIFE: u64 = 220;
 /// The same for the second kind: long enough to have just begun.
 const CREATION_LIFE: u64 = 25;
 
