@@ -9,7 +9,7 @@ use std::sync::Arc;
 pub struct EncapSet(u8);
 
 impl EncapSet {
-    /// No encapsulation: a path with it cannot be used.
+    /// No encapsulation.
     pub const EMPTY: EncapSet = EncapSet(0);
     /// MPLS over GRE.
     pub const GRE: EncapSet = EncapSet(1);
@@ -62,8 +62,8 @@ impl fmt::Debug for EncapSet {
 pub struct LoadBalance {
     /// Names of the header fields that are hashed, as on the wire.
     pub fields: Vec<String>,
-    /// The decision: `field-hash` or `source-bias`.
-    pub decision: String,
+    /// Prefer next hops on the sender's own host (`source-bias`) over spreading by hash alone (`field-hash`).
+    pub source_bias: bool,
 }
 
 /// What a peer says of a path. The unit of change: paths with equal attributes look alike to every receiver.
@@ -79,7 +79,7 @@ pub struct Attributes {
     pub vni: u32,
     /// MAC address of the endpoint's router, for routed VXLAN.
     pub router_mac: Option<[u8; 6]>,
-    /// Encapsulations the endpoint accepts. Empty: none that we know, and the path is infeasible.
+    /// Encapsulations the endpoint accepts. Empty beside a label: none that we know, and the path is infeasible.
     pub encaps: EncapSet,
     /// Higher wins.
     pub local_pref: u32,
@@ -128,7 +128,7 @@ impl Attributes {
 
     /// Whether the path may be used at all.
     pub fn feasible(&self) -> bool {
-        !self.encaps.is_empty()
+        self.label == 0 || !self.encaps.is_empty()
     }
 }
 
