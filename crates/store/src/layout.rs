@@ -126,7 +126,7 @@ pub fn encode(object: &Object) -> Result<Bytes, StoreError> {
 /// [`StoreError::Corrupt`] if it is not an object in the store's form.
 pub fn decode(bytes: &[u8]) -> Result<Object, StoreError> {
     let json = serde_json::from_slice(bytes).map_err(|e| StoreError::Corrupt(e.to_string()))?;
-    Object::from_json(&json).map_err(|e| StoreError::Corrupt(e.to_string()))
+    Object::from_json_owned(json).map_err(|e| StoreError::Corrupt(e.to_string()))
 }
 
 /// The rows beside the object's own: its place under its parent and in the objects it refers to.
