@@ -19,6 +19,7 @@
 pub mod config;
 pub mod element;
 pub mod error;
+pub mod fsm;
 pub mod items;
 pub mod parser;
 pub mod stanza;

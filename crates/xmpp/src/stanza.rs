@@ -143,3 +143,23 @@ pub enum Stanza {
         what: String,
     },
 }
+
+impl Stanza {
+    /// What kind of stanza it is, for logs.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::SubscribeVrf { .. } => "subscribe",
+            Self::UnsubscribeVrf { .. } => "unsubscribe",
+            Self::PublishItem { .. } => "publish",
+            Self::Associate { .. } => "associate",
+            Self::Dissociate { .. } => "dissociate",
+            Self::SubscribeConfig { .. } => "subscribe-config",
+            Self::UnsubscribeConfig { .. } => "unsubscribe-config",
+            Self::RouteMessage { .. } => "routes",
+            Self::Config(_) => "config",
+            Self::EndOfRib => "end-of-rib",
+            Self::Unsupported { .. } => "unsupported",
+        }
+    }
+}
