@@ -27,8 +27,8 @@ use std::time::Instant;
 use bytes::Bytes;
 
 use crate::parser::{Parser, StreamEvent};
-use publish::PendingPublishes;
 pub use publish::MAX_PENDING_PUBLISHES;
+use publish::PendingPublishes;
 pub use retry::{CONNECT_TIMEOUT, ConnectRetry, JITTER};
 pub use types::{CloseReason, HOLD_TIME, Input, OPEN_TIMEOUT, Output, Role, SessionConfig, Stats, Warning};
 
@@ -189,7 +189,9 @@ impl Session {
             (StreamEvent::Close, _) => self.close(CloseReason::Remote),
             (StreamEvent::Open(header), State::Open) => self.stream_open(&header, now),
             (StreamEvent::Stanza(element), State::Established) => self.stanza(&element),
-            (StreamEvent::Stanza(element), State::Negotiate | State::Proceed) => self.negotiate(&element, now),
+            (StreamEvent::Stanza(element), State::Negotiate | State::Proceed) => {
+                self.negotiate(&element, now)
+            }
             _ => self.close(CloseReason::OutOfOrder),
         }
     }

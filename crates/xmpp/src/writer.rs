@@ -106,10 +106,10 @@ pub fn is_xml_char(c: char) -> bool {
 /// Whether the text can stand as an element or attribute name (ASCII names, and any non-ASCII letter).
 #[must_use]
 pub fn is_name(name: &str) -> bool {
-    let first = |c: char| c.is_ascii_alphabetic() || c == '_' || c == ':' || (!c.is_ascii() && c.is_alphabetic());
+    let first =
+        |c: char| c.is_ascii_alphabetic() || c == '_' || c == ':' || (!c.is_ascii() && c.is_alphabetic());
     let mut chars = name.chars();
-    chars.next().is_some_and(first)
-        && chars.all(|c| first(c) || c.is_ascii_digit() || c == '-' || c == '.')
+    chars.next().is_some_and(first) && chars.all(|c| first(c) || c.is_ascii_digit() || c == '-' || c == '.')
 }
 
 /// Appends `text` escaped: `&`, `<`, `>` and carriage returns always, quotes, tabs and line feeds in
@@ -151,10 +151,7 @@ mod tests {
     fn escapes_text_and_attributes() {
         let mut out = String::new();
         Writer::new(&mut out).start("a").attr("k", "1\"<&\n\t'").text("x<y>&\"\r\u{1}\u{ffff}").end("a");
-        assert_eq!(
-            out,
-            "<a k=\"1&quot;&lt;&amp;&#10;&#9;'\">x&lt;y&gt;&amp;\"&#13;\u{fffd}\u{fffd}</a>"
-        );
+        assert_eq!(out, "<a k=\"1&quot;&lt;&amp;&#10;&#9;'\">x&lt;y&gt;&amp;\"&#13;\u{fffd}\u{fffd}</a>");
     }
 
     #[test]

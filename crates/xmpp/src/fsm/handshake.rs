@@ -30,8 +30,12 @@ impl Session {
         self.parser = Parser::new(self.config.limits);
         self.state = State::Open;
         if self.role == Role::Client {
-            let text =
-                header::open(&self.config.local, &self.config.remote, None, self.config.sub_cluster.as_deref());
+            let text = header::open(
+                &self.config.local,
+                &self.config.remote,
+                None,
+                self.config.sub_cluster.as_deref(),
+            );
             self.write(&text, now);
         }
     }
@@ -49,7 +53,9 @@ impl Session {
         if self.config.tls && !self.secured {
             if self.role == Role::Server {
                 self.write(
-                    &format!("<stream:features><starttls xmlns='{NS_TLS}'><required/></starttls></stream:features>"),
+                    &format!(
+                        "<stream:features><starttls xmlns='{NS_TLS}'><required/></starttls></stream:features>"
+                    ),
                     now,
                 );
             }

@@ -29,7 +29,10 @@ pub(super) fn open(from: &str, to: &str, id: Option<&str>, sub_cluster: Option<&
 pub(super) fn peer_name(header: &Element) -> Result<String, CloseReason> {
     let from = header.attribute("from").unwrap_or_default();
     let name = from.split('/').next().unwrap_or_default();
-    if name.is_empty() || name.len() > MAX_PEER_NAME || name.chars().any(|c| c.is_control() || c.is_whitespace()) {
+    if name.is_empty()
+        || name.len() > MAX_PEER_NAME
+        || name.chars().any(|c| c.is_control() || c.is_whitespace())
+    {
         return Err(CloseReason::BadPeerName(from.chars().take(64).collect()));
     }
     Ok(name.to_owned())
@@ -42,5 +45,9 @@ pub(super) fn check_sub_cluster(header: &Element, own: Option<&str>) -> Result<(
         Some(own) => given == Some(own),
         None => matches!(given, None | Some(NS_CLIENT | "jabber:server")),
     };
-    if same { Ok(()) } else { Err(CloseReason::SubCluster(given.unwrap_or_default().chars().take(64).collect())) }
+    if same {
+        Ok(())
+    } else {
+        Err(CloseReason::SubCluster(given.unwrap_or_default().chars().take(64).collect()))
+    }
 }

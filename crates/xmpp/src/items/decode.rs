@@ -9,8 +9,8 @@ use ipnet::{IpNet, Ipv4Net};
 
 use super::id::parse_prefix;
 use super::{
-    DEFAULT_LOCAL_PREFERENCE, Encap, EvpnItem, LoadBalance, LoadBalanceField, MAX_LIST, MAX_NEXT_HOPS, Mobility,
-    NextHop, RouteItem, RouteTable, UNSPECIFIED, UnicastItem,
+    DEFAULT_LOCAL_PREFERENCE, Encap, EvpnItem, LoadBalance, LoadBalanceField, MAX_LIST, MAX_NEXT_HOPS,
+    Mobility, NextHop, RouteItem, RouteTable, UNSPECIFIED, UnicastItem,
 };
 use crate::element::Element;
 use crate::error::DecodeError;
@@ -44,7 +44,10 @@ fn unicast(entry: &Element) -> Result<UnicastItem, DecodeError> {
         next_hops: next_hops(entry, "next-hops")?,
         virtual_network: text(entry, "virtual-network"),
         security_groups: numbers(entry, "security-group-list", "security-group")?,
-        communities: list(entry, "community-tag-list", "community-tag")?.into_iter().map(str::to_owned).collect(),
+        communities: list(entry, "community-tag-list", "community-tag")?
+            .into_iter()
+            .map(str::to_owned)
+            .collect(),
         local_preference: number(entry, "local-preference")?.unwrap_or(DEFAULT_LOCAL_PREFERENCE),
         med: number(entry, "med")?.unwrap_or(0),
         mobility: mobility(entry)?,
@@ -199,10 +202,7 @@ pub(crate) fn parse_boolean(field: &str, text: &str) -> Result<bool, DecodeError
 }
 
 fn parsed<T: FromStr>(parent: &Element, name: &'static str) -> Result<Option<T>, DecodeError> {
-    parent
-        .child_text(name)
-        .map(|text| text.parse().map_err(|_| DecodeError::invalid(name, text)))
-        .transpose()
+    parent.child_text(name).map(|text| text.parse().map_err(|_| DecodeError::invalid(name, text))).transpose()
 }
 
 fn text(parent: &Element, name: &str) -> String {

@@ -127,7 +127,9 @@ mod tests {
         for bad in ["", "10.1.1.3/33", "fd00::/64", "x"] {
             assert!(RouteKey::parse(RouteTable::Inet, bad).is_err(), "{bad}");
         }
-        for bad in ["", "02:00:00:00:00:01", "02:00:00:00:00:01,", "x-02:00:00:00:00:01,1.1.1.1/32", "a,b,c,d,e"] {
+        for bad in
+            ["", "02:00:00:00:00:01", "02:00:00:00:00:01,", "x-02:00:00:00:00:01,1.1.1.1/32", "a,b,c,d,e"]
+        {
             assert!(RouteKey::parse(RouteTable::Evpn, bad).is_err(), "{bad}");
         }
     }

@@ -60,8 +60,9 @@ pub(super) struct Framer {
     opened: bool,
     /// Whether the XML declaration has been seen or can no longer come.
     declared: bool,
-    /// Open elements inside the stanza under way.
-    depth: usize,
+    /// Where the names of the open elements of the stanza under way stand, outermost first, counted from
+    /// the frame's start.
+    open: Vec<Range<usize>>,
 }
 
 impl Framer {
@@ -75,7 +76,7 @@ impl Framer {
             state: State::Text,
             opened: false,
             declared: false,
-            depth: 0,
+            open: Vec::new(),
         }
     }
 
@@ -118,7 +119,7 @@ impl Framer {
 
     /// Whether the walk is between stanzas (or before the header).
     fn outside(&self) -> bool {
-        self.depth == 0
+        self.open.is_empty()
     }
 
     fn step(&mut self, byte: u8) -> Result<Option<Frame>, ParseError> {
@@ -212,7 +213,11 @@ impl Framer {
         if self.outside() {
             if end_tag {
                 let close = is_stream(tag, 2);
-                return if close { Ok(Some(self.frame(FrameKind::Close))) } else { Err(ParseError::MismatchedTag) };
+                return if close {
+                    Ok(Some(self.frame(FrameKind::Close)))
+                } else {
+                    Err(ParseError::MismatchedTag)
+                };
             }
             if is_stream(tag, 1) {
                 return Err(ParseError::MismatchedTag);
@@ -221,16 +226,24 @@ impl Framer {
         self.follow_depth(end_tag, empty)
     }
 
+    /// Follows the nesting. End tags are compared at once, so that a stanza with a tag missing is refused
+    /// where it goes wrong and cannot swallow what follows it.
     fn follow_depth(&mut self, end_tag: bool, empty: bool) -> Result<Option<Frame>, ParseError> {
         if end_tag {
-            self.depth -= 1;
-        } else {
-            if self.depth >= self.limits.depth {
-                return Err(ParseError::TooDeep(self.limits.depth));
+            let open = self.open.pop().ok_or(ParseError::MismatchedTag)?;
+            let open = open.start + self.frame_start..open.end + self.frame_start;
+            let close = self.tag_start + 2..self.position - 1;
+            let name = |range| self.buffer.get(range).unwrap_or_default();
+            if name(open) != name(close).trim_ascii_end() {
+                return Err(ParseError::MismatchedTag);
             }
-            if !empty {
-                self.depth += 1;
-            }
+        } else if self.open.len() >= self.limits.depth {
+            return Err(ParseError::TooDeep(self.limits.depth));
+        } else if !empty {
+            let start = self.tag_start + 1;
+            let length = tag_name(self.buffer.get(start..self.position).unwrap_or_default()).len();
+            let start = start - self.frame_start;
+            self.open.push(start..start + length);
         }
         Ok(self.outside().then(|| self.frame(FrameKind::Stanza)))
     }
@@ -242,8 +255,11 @@ impl Framer {
 
 /// Whether the tag, from `skip` on, names the stream element (`stream:stream`, or any prefix).
 fn is_stream(tag: &[u8], skip: usize) -> bool {
-    let rest = tag.get(skip..).unwrap_or_default();
+    tag_name(tag.get(skip..).unwrap_or_default()).ends_with(b":stream")
+}
+
+/// The name at the beginning of what follows `<` or `</`.
+fn tag_name(rest: &[u8]) -> &[u8] {
     let end = rest.iter().position(|b| matches!(b, b' ' | b'\t' | b'\r' | b'\n' | b'>' | b'/'));
-    let name = rest.get(..end.unwrap_or(rest.len())).unwrap_or_default();
-    name.ends_with(b":stream")
+    rest.get(..end.unwrap_or(rest.len())).unwrap_or_default()
 }

@@ -30,8 +30,12 @@ impl Stanza {
                 }
                 w.end("publish").end("pubsub");
             }),
-            Self::Associate { ri, node, id } => envelope.collection("associate", ri, node, id.as_deref(), out),
-            Self::Dissociate { ri, node, id } => envelope.collection("dissociate", ri, node, id.as_deref(), out),
+            Self::Associate { ri, node, id } => {
+                envelope.collection("associate", ri, node, id.as_deref(), out)
+            }
+            Self::Dissociate { ri, node, id } => {
+                envelope.collection("dissociate", ri, node, id.as_deref(), out)
+            }
             Self::SubscribeConfig { node, id } => {
                 envelope.config_subscription("subscribe", &node.to_string(), id.as_deref(), out)
             }
@@ -65,7 +69,13 @@ struct Envelope<'a> {
 }
 
 impl Envelope<'_> {
-    fn iq(&self, resource: &str, id: Option<&str>, out: &mut String, body: impl FnOnce(&mut Writer<'_>)) -> usize {
+    fn iq(
+        &self,
+        resource: &str,
+        id: Option<&str>,
+        out: &mut String,
+        body: impl FnOnce(&mut Writer<'_>),
+    ) -> usize {
         let mut w = Writer::new(out);
         w.start("iq").attr("type", "set").attr("from", self.from);
         w.attr("to", &format!("{}/{resource}", self.to));
