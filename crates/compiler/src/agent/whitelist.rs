@@ -1,0 +1,197 @@
+//! Which links a walk may follow out of which type of node (the existing system's list, so that its agents would
+//! understand what they get). A type that is not listed is never sent to an agent; one with an empty list is a leaf.
+//!
+//! The list is complete, also for types this version does not know yet: adding a type to the model is enough.
+
+/// Node type and the link types that may be followed out of it.
+pub(super) const WALK: &[(&str, &[&str])] = &[
+    (
+        "virtual-router",
+        &[
+            "physical-router-virtual-router",
+            "virtual-router-virtual-machine",
+            "virtual-router-network-ipam",
+            "global-system-config-virtual-router",
+            "provider-attachment-virtual-router",
+            "virtual-router-virtual-machine-interface",
+        ],
+    ),
+    ("virtual-router-network-ipam", &["virtual-router-network-ipam"]),
+    (
+        "virtual-machine",
+        &["virtual-machine-service-instance", "virtual-machine-interface-virtual-machine", "virtual-machine-tag"],
+    ),
+    ("bgp-router", &["instance-bgp-router", "physical-router-bgp-router", "bgp-router-control-node-zone"]),
+    ("bgp-as-a-service", &["bgpaas-bgp-router", "bgpaas-health-check", "bgpaas-control-node-zone"]),
+    ("bgpaas-control-node-zone", &["bgpaas-control-node-zone"]),
+    (
+        "global-system-config",
+        &[
+            "global-system-config-global-vrouter-config",
+            "global-system-config-global-qos-config",
+            "global-system-config-bgp-router",
+            "qos-config-global-system-config",
+        ],
+    ),
+    ("service-instance", &["service-instance-service-template", "service-instance-port-tuple"]),
+    (
+        "global-vrouter-config",
+        &["application-policy-set-global-vrouter-config", "global-vrouter-config-security-logging-object"],
+    ),
+    (
+        "virtual-machine-interface",
+        &[
+            "virtual-machine-virtual-machine-interface",
+            "virtual-machine-interface-sub-interface",
+            "instance-ip-virtual-machine-interface",
+            "virtual-machine-interface-virtual-network",
+            "virtual-machine-interface-security-group",
+            "floating-ip-virtual-machine-interface",
+            "alias-ip-virtual-machine-interface",
+            "customer-attachment-virtual-machine-interface",
+            "virtual-machine-interface-routing-instance",
+            "virtual-machine-interface-route-table",
+            "subnet-virtual-machine-interface",
+            "service-port-health-check",
+            "bgpaas-virtual-machine-interface",
+            "virtual-machine-interface-qos-config",
+            "virtual-machine-interface-bridge-domain",
+            "virtual-machine-interface-security-logging-object",
+            "project-virtual-machine-interface",
+            "port-tuple-interface",
+            "virtual-machine-interface-tag",
+            "virtual-machine-interface-bgp-router",
+        ],
+    ),
+    ("virtual-machine-interface-bridge-domain", &["virtual-machine-interface-bridge-domain"]),
+    ("security-group", &["security-group-access-control-list"]),
+    (
+        "physical-router",
+        &[
+            "physical-router-physical-interface",
+            "physical-router-logical-interface",
+            "physical-router-virtual-network",
+        ],
+    ),
+    ("service-template", &["domain-service-template"]),
+    ("instance-ip", &["instance-ip-virtual-network"]),
+    (
+        "virtual-network",
+        &[
+            "virtual-network-floating-ip-pool",
+            "virtual-network-alias-ip-pool",
+            "virtual-network-network-ipam",
+            "virtual-network-access-control-list",
+            "virtual-network-routing-instance",
+            "virtual-network-qos-config",
+            "virtual-network-bridge-domain",
+            "virtual-network-security-logging-object",
+            "virtual-network-tag",
+            "virtual-network-provider-network",
+            "virtual-network-multicast-policy",
+            "vn-health-check",
+            "host-based-service-virtual-network",
+        ],
+    ),
+    ("floating-ip", &["floating-ip-pool-floating-ip", "instance-ip-floating-ip"]),
+    ("alias-ip", &["alias-ip-pool-alias-ip"]),
+    ("virtual-machine-interface-routing-instance", &["virtual-machine-interface-routing-instance"]),
+    (
+        "physical-interface",
+        &["physical-interface-logical-interface", "virtual-port-group-physical-interface"],
+    ),
+    ("virtual-port-group-physical-interface", &["virtual-port-group-physical-interface"]),
+    (
+        "virtual-port-group",
+        &["virtual-port-group-virtual-machine-interface", "virtual-port-group-physical-interface"],
+    ),
+    ("domain", &["domain-namespace", "domain-virtual-DNS"]),
+    ("floating-ip-pool", &["virtual-network-floating-ip-pool"]),
+    ("alias-ip-pool", &["virtual-network-alias-ip-pool"]),
+    ("logical-interface", &["logical-interface-virtual-machine-interface"]),
+    ("logical-router-virtual-network", &["logical-router-virtual-network"]),
+    ("logical-router", &["logical-router-virtual-network", "logical-router-interface"]),
+    ("virtual-network-network-ipam", &["virtual-network-network-ipam"]),
+    ("virtual-DNS", &["virtual-DNS-virtual-DNS-record"]),
+    ("network-ipam", &["network-ipam-virtual-DNS"]),
+    ("forwarding-class", &["forwarding-class-qos-queue"]),
+    (
+        "global-qos-config",
+        &[
+            "global-qos-config-forwarding-class",
+            "global-qos-config-qos-queue",
+            "global-qos-config-qos-config",
+        ],
+    ),
+    (
+        "security-logging-object",
+        &[
+            "virtual-network-security-logging-object",
+            "virtual-machine-interface-security-logging-object",
+            "global-vrouter-config-security-logging-object",
+            "security-logging-object-network-policy",
+            "security-logging-object-security-group",
+        ],
+    ),
+    ("tag", &["application-policy-set-tag"]),
+    (
+        "application-policy-set",
+        &["application-policy-set-firewall-policy", "policy-management-application-policy-set"],
+    ),
+    ("application-policy-set-firewall-policy", &["application-policy-set-firewall-policy"]),
+    ("firewall-policy", &["firewall-policy-firewall-rule", "firewall-policy-security-logging-object"]),
+    ("firewall-policy-firewall-rule", &["firewall-policy-firewall-rule"]),
+    ("firewall-policy-security-logging-object", &["firewall-policy-security-logging-object"]),
+    (
+        "firewall-rule",
+        &[
+            "firewall-rule-tag",
+            "firewall-rule-service-group",
+            "firewall-rule-address-group",
+            "firewall-rule-security-logging-object",
+        ],
+    ),
+    ("firewall-rule-security-logging-object", &["firewall-rule-security-logging-object"]),
+    ("address-group", &["address-group-tag"]),
+    ("host-based-service", &["host-based-service-virtual-network"]),
+    ("host-based-service-virtual-network", &["host-based-service-virtual-network"]),
+    ("project", &["project-tag", "project-logical-router", "project-host-based-service"]),
+    ("port-tuple", &["service-instance-port-tuple", "port-tuple-interface"]),
+    ("multicast-policy", &["virtual-network-multicast-policy"]),
+    ("control-node-zone", &[]),
+    ("provider-attachment", &[]),
+    ("customer-attachment", &[]),
+    ("access-control-list", &[]),
+    ("routing-instance", &[]),
+    ("namespace", &[]),
+    ("virtual-DNS-record", &[]),
+    ("interface-route-table", &[]),
+    ("subnet", &[]),
+    ("service-health-check", &[]),
+    ("qos-config", &[]),
+    ("qos-queue", &[]),
+    ("bridge-domain", &[]),
+    ("service-group", &[]),
+    ("policy-management", &[]),
+];
+
+/// Links whose type is not simply `<from>-<to>`: holder or parent, target or child, link type.
+pub(super) const LINK_NAMES: &[(&str, &str, &str)] = &[
+    ("virtual-machine-interface", "interface-route-table", "virtual-machine-interface-route-table"),
+    ("virtual-machine-interface", "virtual-machine-interface", "virtual-machine-interface-sub-interface"),
+    ("virtual-machine-interface", "service-health-check", "service-port-health-check"),
+    ("virtual-machine-interface", "port-tuple", "port-tuple-interface"),
+    ("virtual-network", "virtual-network", "virtual-network-provider-network"),
+    ("virtual-network", "service-health-check", "vn-health-check"),
+    ("logical-router", "virtual-machine-interface", "logical-router-interface"),
+    ("routing-instance", "bgp-router", "instance-bgp-router"),
+    ("bgp-as-a-service", "bgp-router", "bgpaas-bgp-router"),
+    ("bgp-as-a-service", "virtual-machine-interface", "bgpaas-virtual-machine-interface"),
+    ("bgp-as-a-service", "service-health-check", "bgpaas-health-check"),
+    ("bgp-as-a-service", "control-node-zone", "bgpaas-control-node-zone"),
+];
+
+/// The links that may be followed out of a node type; `None` if the type is never sent.
+pub(super) fn links_out_of(node_type: &str) -> Option<&'static [&'static str]> {
+    WALK.iter().find(|(name, _)| *name == node_type).map(|(_, links)| *links)
+}
