@@ -1,1 +1,64 @@
-//! (header to be written by the crate's owner)
+//! The REST interface of the existing system (wire-facts 2), stateless over the store.
+//!
+//! A write is one transaction: the object, its rows under parent and referents, and every number it owns. It holds that
+//! what a reference points to exists, that no number is given out twice, and that an object with children or referrers
+//! stays. Objects the compiler derives are shown read-only beside the stored ones.
+
+mod alloc;
+mod collections;
+mod derived;
+mod discovery;
+mod error;
+mod filter;
+mod hooks;
+mod http;
+mod ips;
+mod list;
+mod names;
+mod objects;
+pub mod parse;
+mod plan;
+mod refs;
+mod render;
+mod singletons;
+mod state;
+mod subnets;
+mod time;
+mod view;
+mod watch;
+mod write;
+
+pub use derived::{BackReference, DerivedSource};
+pub use error::ApiError;
+pub use state::ApiState;
+pub use view::DerivedView;
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::routing::{get, post};
+
+/// Largest body of a request, in bytes (413 beyond).
+pub const MAX_BODY_BYTES: usize = 1 << 20;
+
+/// The routes of the interface.
+pub fn router(state: ApiState) -> Router {
+    Router::new()
+        .route("/", get(discovery::document))
+        .route("/aaa-mode", get(discovery::aaa_mode))
+        .route("/fqname-to-id", post(names::to_id))
+        .route("/id-to-fqname", post(names::to_name))
+        .route("/useragent-kv", post(names::key_value))
+        .route("/ref-update", post(refs::update))
+        .route("/ref-relax-for-delete", post(refs::relax))
+        .route("/prop-collection-update", post(collections::update))
+        .route("/prop-collection-get", get(collections::get))
+        .route("/list-bulk-collection", post(list::bulk))
+        .route("/watch", get(watch::watch))
+        .route("/virtual-network/{id}/ip-alloc", post(ips::alloc))
+        .route("/virtual-network/{id}/ip-free", post(ips::free))
+        .route("/virtual-network/{id}/subnet-ip-count", post(ips::count))
+        .route("/{collection}", get(list::list).post(objects::create))
+        .route("/{type}/{id}", get(objects::read).put(objects::update).delete(objects::delete))
+        .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
+        .with_state(state)
+}

@@ -51,6 +51,8 @@ pub const GLOBAL_SYSTEM_CONFIG: &str = "default-global-system-config";
 pub const GLOBAL_VROUTER_CONFIG: &str = "default-global-vrouter-config";
 /// Name of the default network-ipam.
 pub const NETWORK_IPAM: &str = "default-network-ipam";
+/// Name of the flat ipam of service chains.
+pub const SERVICE_CHAIN_IPAM: &str = "service-chain-flat-ipam";
 /// Name of the network that is the underlay.
 pub const IP_FABRIC: &str = "ip-fabric";
 /// Name of the link-local network.
@@ -93,3 +95,8 @@ pub fn global_vrouter_config() -> FqName {
 pub fn singleton_uuid(object_type: crate::ObjectType, fq_name: &FqName) -> Uuid {
     crate::derived_uuid(object_type, fq_name)
 }
+
+/// Owner of objects when nobody is authenticated.
+pub const OWNER: &str = "cloud-admin";
+/// Group of objects when nobody is authenticated.
+pub const OWNER_GROUP: &str = "cloud-admin-group";

@@ -1,0 +1,310 @@
+//! `GET /<type>s` and `POST /list-bulk-collection`: which objects, how much of each, page by page.
+
+use crate::filter::Filters;
+use crate::http::{Base, Query, collection_of};
+use crate::render::{View, perms2};
+use crate::{ApiError, ApiState, parse};
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use uuid::Uuid;
+use weft_model::{FqName, Object, ObjectType};
+use weft_store::layout;
+
+/// What a listing asks for.
+struct Request {
+    object_type: ObjectType,
+    parents: Option<Vec<Uuid>>,
+    parent_name: Option<FqName>,
+    parent_type: Option<ObjectType>,
+    back_refs: Option<Vec<Uuid>>,
+    uuids: Option<Vec<Uuid>>,
+    names: Option<Vec<FqName>>,
+    filters: Filters,
+    detail: bool,
+    count: bool,
+    shared: bool,
+    marker: Option<Uuid>,
+    limit: Option<usize>,
+    paged: bool,
+    view: View,
+}
+
+/// `GET /<type>s`.
+pub(crate) async fn list(
+    State(state): State<ApiState>,
+    base: Base,
+    Path(collection): Path<String>,
+    query: Query,
+) -> Result<Response, ApiError> {
+    let object_type = collection_of(&collection)?;
+    Request::read(object_type, base, &query)?.answer(&state).await
+}
+
+/// `POST /list-bulk-collection`: the same as a query, in a body, with `type`.
+pub(crate) async fn bulk(
+    State(state): State<ApiState>,
+    base: Base,
+    body: Bytes,
+) -> Result<Response, ApiError> {
+    let body = parse::json_object(&body)?;
+    let name = body.get("type").and_then(Value::as_str);
+    let name = name.ok_or_else(|| ApiError::bad_request("Bad Request, no 'type' in POST body"))?;
+    let object_type: ObjectType = name.parse()?;
+    Request::read(object_type, base, &query_of(&body))?.answer(&state).await
+}
+
+/// A body as a query: texts, booleans and numbers as they are, lists comma-joined, null absent. A false `exclude_*` is
+/// absent too: in JSON the client can say what it means.
+fn query_of(body: &Map<String, Value>) -> Query {
+    let text = |value: &Value| match value {
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    };
+    let pairs = body.iter().filter_map(|(key, value)| {
+        let value = match value {
+            Value::Null => return None,
+            Value::Bool(false) if key.starts_with("exclude_") => return None,
+            Value::Array(items) => items.iter().map(text).collect::<Vec<_>>().join(","),
+            other => text(other),
+        };
+        Some((key.clone(), value))
+    });
+    Query(pairs.collect())
+}
+
+impl Request {
+    fn read(object_type: ObjectType, base: Base, query: &Query) -> Result<Self, ApiError> {
+        let detail = query.flag("detail");
+        let uuids = |key: &str| uuid_list(query, key);
+        let limit = query.get("page_limit").map(|text| {
+            let limit = text.parse::<usize>().ok().filter(|n| *n > 0);
+            limit.ok_or_else(|| ApiError::bad_request(format!("Invalid page_limit {text:?}")))
+        });
+        let marker =
+            query.get("page_marker").filter(|m| *m != "None").map(|text| parse_uuid("page_marker", text));
+        let view = View {
+            base: base.0,
+            hrefs: !query.present("exclude_hrefs"),
+            fields: query.fields(),
+            children: false,
+            back_refs: false,
+        };
+        Ok(Self {
+            object_type,
+            parents: uuids("parent_id")?,
+            parent_name: query.get("parent_fq_name_str").map(FqName::from),
+            parent_type: query.get("parent_type").map(str::parse).transpose()?,
+            back_refs: uuids("back_ref_id")?,
+            uuids: uuids("obj_uuids")?,
+            names: query.list("fq_names").map(|l| l.iter().map(|n| FqName::from(n.as_str())).collect()),
+            filters: Filters::parse(object_type, query)?,
+            detail,
+            count: query.flag("count"),
+            shared: query.flag("shared"),
+            marker: marker.transpose()?,
+            limit: limit.transpose()?,
+            paged: query.present("page_limit") || query.present("page_marker"),
+            view,
+        })
+    }
+
+    async fn answer(self, state: &ApiState) -> Result<Response, ApiError> {
+        let candidates = self.candidates(state).await?;
+        let after = candidates.range((
+            self.marker.map_or(std::ops::Bound::Unbounded, std::ops::Bound::Excluded),
+            std::ops::Bound::Unbounded,
+        ));
+        let (mut items, mut count, mut last) = (Vec::new(), 0usize, None);
+        for (uuid, known) in after {
+            if self.limit.is_some_and(|limit| count >= limit) {
+                break;
+            }
+            let Some(item) = self.item(state, *uuid, known).await? else { continue };
+            (count, last) = (count + 1, Some(*uuid));
+            items.push(item);
+        }
+        let full = self.limit.is_some_and(|limit| count >= limit);
+        let inner = if self.count { json!({"count": count}) } else { Value::Array(items) };
+        let mut out = json!({self.object_type.collection(): inner});
+        if self.paged {
+            out["marker"] = json!(last.filter(|_| full));
+        }
+        Ok(Json(out).into_response())
+    }
+
+    fn needs_object(&self) -> bool {
+        self.detail || self.view.fields.is_some() || !self.filters.is_empty()
+    }
+
+    /// One entry of the list; `None` if the object is filtered out or gone.
+    async fn item(&self, state: &ApiState, uuid: Uuid, known: &Known) -> Result<Option<Value>, ApiError> {
+        if let (Known::Name(name), false) = (known, self.needs_object()) {
+            return Ok(Some(Value::Object(self.view.summary(self.object_type, uuid, name))));
+        }
+        let object = match known {
+            Known::Object(object) => Some(Arc::clone(object)),
+            Known::Name(_) => state.find(self.object_type, uuid).await?,
+        };
+        let Some(object) = object.filter(|o| self.filters.accept(o)) else { return Ok(None) };
+        if self.count || !self.needs_object() {
+            return Ok(Some(Value::Object(self.view.summary(self.object_type, uuid, &object.fq_name))));
+        }
+        if self.detail {
+            let inner = self.view.object(state, &object).await?;
+            return Ok(Some(json!({self.object_type.name(): inner})));
+        }
+        if self.view.fields.is_some() {
+            return Ok(Some(Value::Object(self.view.object(state, &object).await?)));
+        }
+        Ok(Some(Value::Object(self.view.summary(self.object_type, uuid, &object.fq_name))))
+    }
+
+    /// The objects selected by parent, reference, identity or name; all of the type when nothing selects.
+    async fn candidates(&self, state: &ApiState) -> Result<BTreeMap<Uuid, Known>, ApiError> {
+        let mut sets = Vec::new();
+        if let Some(parents) = self.parent_uuids(state).await? {
+            let mut set = self.children(state, &parents).await?;
+            if self.shared {
+                set.extend(self.shared(state).await?);
+            }
+            sets.push(set);
+        }
+        if let Some(targets) = &self.back_refs {
+            sets.push(self.referrers(state, targets).await?);
+        }
+        if let Some(uuids) = &self.uuids {
+            sets.push(self.objects(state, uuids.iter().copied()).await?);
+        }
+        if let Some(names) = &self.names {
+            let mut uuids = Vec::new();
+            for name in names {
+                uuids.extend(state.by_name(self.object_type, name).await?);
+            }
+            sets.push(self.objects(state, uuids.into_iter()).await?);
+        }
+        let mut sets = sets.into_iter();
+        let Some(mut chosen) = sets.next() else { return self.everything(state).await };
+        for other in sets {
+            chosen.retain(|uuid, _| other.contains_key(uuid));
+        }
+        Ok(chosen)
+    }
+
+    async fn parent_uuids(&self, state: &ApiState) -> Result<Option<Vec<(ObjectType, Uuid)>>, ApiError> {
+        let legal = self.object_type.info().parents.iter().copied();
+        let legal: Vec<ObjectType> = legal.filter(|p| self.parent_type.is_none_or(|t| t == *p)).collect();
+        let mut out = Vec::new();
+        if let Some(name) = &self.parent_name {
+            for parent in legal {
+                out.extend(state.by_name(parent, name).await?.map(|uuid| (parent, uuid)));
+            }
+            return Ok(Some(out));
+        }
+        let Some(uuids) = &self.parents else { return Ok(None) };
+        Ok(Some(legal.iter().flat_map(|parent| uuids.iter().map(move |uuid| (*parent, *uuid))).collect()))
+    }
+
+    async fn children(
+        &self,
+        state: &ApiState,
+        parents: &[(ObjectType, Uuid)],
+    ) -> Result<BTreeMap<Uuid, Known>, ApiError> {
+        if self.object_type.info().derived {
+            let derived = state.derived_current().await?;
+            let all = parents.iter().flat_map(|(_, uuid)| derived.children(*uuid));
+            let own = all.filter(|o| o.object_type == self.object_type);
+            return Ok(own.map(|o| (o.uuid, Known::Object(o))).collect());
+        }
+        let mut uuids = Vec::new();
+        for parent in parents {
+            let members = state.children_of_type(*parent, self.object_type).await?;
+            uuids.extend(members.into_iter().map(|m| m.uuid));
+        }
+        self.objects(state, uuids.into_iter()).await
+    }
+
+    async fn referrers(&self, state: &ApiState, targets: &[Uuid]) -> Result<BTreeMap<Uuid, Known>, ApiError> {
+        let mut uuids = Vec::new();
+        for target in targets {
+            for reference in self.object_type.info().refs {
+                let members = state.back_refs_of_type((reference.to, *target), self.object_type).await?;
+                uuids.extend(members.into_iter().map(|m| m.uuid));
+            }
+            let derived = state.derived_current().await?.stored_referrers(*target);
+            uuids.extend(derived.into_iter().filter(|r| r.0 == self.object_type).map(|r| r.1));
+            let derived = state.derived().derived_referrers(*target).into_iter();
+            uuids.extend(derived.filter(|(o, _)| o.object_type == self.object_type).map(|(o, _)| o.uuid));
+        }
+        self.objects(state, uuids.into_iter()).await
+    }
+
+    async fn objects(
+        &self,
+        state: &ApiState,
+        uuids: impl Iterator<Item = Uuid>,
+    ) -> Result<BTreeMap<Uuid, Known>, ApiError> {
+        let mut out = BTreeMap::new();
+        for uuid in uuids {
+            if let Some(object) = state.find(self.object_type, uuid).await? {
+                out.insert(uuid, Known::Object(object));
+            }
+        }
+        Ok(out)
+    }
+
+    async fn everything(&self, state: &ApiState) -> Result<BTreeMap<Uuid, Known>, ApiError> {
+        if self.object_type.info().derived {
+            let all = state.derived_current().await?.list(self.object_type);
+            return Ok(all.into_iter().map(|o| (o.uuid, Known::Object(o))).collect());
+        }
+        let prefix = layout::fq_prefix(self.object_type);
+        let mut out = BTreeMap::new();
+        state
+            .scan(&prefix, |entry| {
+                let name = entry.key.strip_prefix(&prefix).unwrap_or_default();
+                if let Ok(uuid) = Uuid::try_parse_ascii(&entry.value) {
+                    out.insert(uuid, Known::Name(FqName::from(name)));
+                }
+                Ok(())
+            })
+            .await?;
+        Ok(out)
+    }
+
+    /// Objects everybody may read.
+    async fn shared(&self, state: &ApiState) -> Result<BTreeMap<Uuid, Known>, ApiError> {
+        let uuids: Vec<Uuid> = self.everything(state).await?.into_keys().collect();
+        let mut objects = self.objects(state, uuids.into_iter()).await?;
+        objects.retain(|_, known| {
+            let Known::Object(object) = known else { return false };
+            let perms = perms2(object);
+            let open = perms.get("global_access").and_then(Value::as_u64).unwrap_or(0) > 0;
+            open || perms.get("share").and_then(Value::as_array).is_some_and(|s| !s.is_empty())
+        });
+        Ok(objects)
+    }
+}
+
+/// What was read of a candidate.
+#[derive(Clone)]
+enum Known {
+    Name(FqName),
+    Object(Arc<Object>),
+}
+
+fn parse_uuid(key: &str, text: &str) -> Result<Uuid, ApiError> {
+    Uuid::parse_str(text).map_err(|_| {
+        let text: String = text.chars().take(80).collect();
+        ApiError::bad_request(format!("Invalid UUID format {text:?} in {key}"))
+    })
+}
+
+fn uuid_list(query: &Query, key: &str) -> Result<Option<Vec<Uuid>>, ApiError> {
+    let list = query.list(key);
+    list.map(|list| list.iter().map(|text| parse_uuid(key, text)).collect()).transpose()
+}

@@ -1,0 +1,89 @@
+//! `POST /<type>s`, `GET`, `PUT` and `DELETE /<type>/<uuid>`.
+
+use crate::http::{Base, Query, collection_of, object_view, path_uuid, type_of, wrapped};
+use crate::render::{self, View};
+use crate::{ApiError, ApiState, parse, write};
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use serde_json::Map;
+
+/// Creates an object.
+pub(crate) async fn create(
+    State(state): State<ApiState>,
+    base: Base,
+    Path(collection): Path<String>,
+    body: Bytes,
+) -> Result<Response, ApiError> {
+    let object_type = collection_of(&collection)?;
+    write::writable(object_type)?;
+    let input = parse::object(object_type, &body)?;
+    let object = write::create(&state, object_type, &input).await?;
+    let view = View { base: base.0, hrefs: true, ..View::default() };
+    Ok(wrapped(object_type.name(), view.head(&object)))
+}
+
+/// Reads an object.
+pub(crate) async fn read(
+    State(state): State<ApiState>,
+    base: Base,
+    Path((object_type, id)): Path<(String, String)>,
+    query: Query,
+    headers: HeaderMap,
+) -> Result<Response, ApiError> {
+    let object_type = type_of(&object_type)?;
+    let uuid = path_uuid(object_type, &id)?;
+    let object = state.find(object_type, uuid).await?;
+    let object =
+        object.ok_or_else(|| ApiError::not_found(format!("No {object_type} object found for id {uuid}")))?;
+    let tag = HeaderValue::from_str(&format!("\"{}\"", render::last_modified(&object))).ok();
+    let tag = tag.filter(|_| !render::last_modified(&object).is_empty());
+    if let (Some(tag), Some(known)) = (&tag, headers.get(header::IF_NONE_MATCH))
+        && known.to_str().is_ok_and(|k| k.split(',').any(|k| k.trim().trim_start_matches("W/") == tag))
+    {
+        return Ok((StatusCode::NOT_MODIFIED, [(header::ETAG, tag.clone())]).into_response());
+    }
+    let shown = object_view(base, &query).object(&state, &object).await?;
+    let mut response = wrapped(object_type.name(), shown);
+    if let Some(tag) = tag {
+        response.headers_mut().insert(header::ETAG, tag);
+    }
+    Ok(response)
+}
+
+/// Changes an object.
+pub(crate) async fn update(
+    State(state): State<ApiState>,
+    base: Base,
+    Path((object_type, id)): Path<(String, String)>,
+    body: Bytes,
+) -> Result<Response, ApiError> {
+    let object_type = type_of(&object_type)?;
+    let uuid = path_uuid(object_type, &id)?;
+    write::writable(object_type)?;
+    if body.iter().all(u8::is_ascii_whitespace) {
+        state.require(object_type, uuid).await?;
+    } else {
+        let input = parse::object(object_type, &body)?;
+        write::update(&state, object_type, uuid, &input).await?;
+    }
+    let view = View { base: base.0, hrefs: true, ..View::default() };
+    let mut out = Map::new();
+    out.insert("uuid".into(), uuid.to_string().into());
+    out.insert("href".into(), view.href(object_type, uuid).into());
+    Ok(wrapped(object_type.name(), out))
+}
+
+/// Deletes an object.
+pub(crate) async fn delete(
+    State(state): State<ApiState>,
+    base: Base,
+    Path((object_type, id)): Path<(String, String)>,
+) -> Result<Response, ApiError> {
+    let object_type = type_of(&object_type)?;
+    let uuid = path_uuid(object_type, &id)?;
+    let view = View { base: base.0, hrefs: true, ..View::default() };
+    write::delete(&state, object_type, uuid, &view).await?;
+    Ok(StatusCode::OK.into_response())
+}

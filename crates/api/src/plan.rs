@@ -1,0 +1,114 @@
+//! One write in the making: comparisons and operations of the transaction, each key once.
+
+use crate::ApiError;
+use bytes::Bytes;
+use std::collections::BTreeMap;
+use uuid::Uuid;
+use weft_model::{Object, ObjectType};
+use weft_store::{Compare, Condition, Op, Revision, Txn, layout};
+
+/// Comparisons and operations collected so far.
+#[derive(Debug, Default)]
+pub(crate) struct Plan {
+    compare: BTreeMap<String, Condition>,
+    ops: BTreeMap<String, Op>,
+}
+
+impl Plan {
+    /// Adds a comparison; of two for the same key the stricter one counts.
+    pub(crate) fn require(&mut self, compare: Compare) {
+        let weaker = compare.condition == Condition::Present;
+        match self.compare.entry(compare.key) {
+            std::collections::btree_map::Entry::Occupied(mut held) => {
+                if !weaker {
+                    held.insert(compare.condition);
+                }
+            }
+            std::collections::btree_map::Entry::Vacant(free) => {
+                free.insert(compare.condition);
+            }
+        }
+    }
+
+    /// Adds an operation; a later one replaces an earlier one of the same key.
+    pub(crate) fn op(&mut self, op: Op) {
+        self.ops.insert(op.key().to_owned(), op);
+    }
+
+    /// Takes a key nobody may hold.
+    pub(crate) fn claim(&mut self, key: String, owner: impl Into<Bytes>) {
+        // A key given back earlier in this plan is ours to take again.
+        if !self.releases(&key) {
+            self.require(Compare::absent(key.clone()));
+        }
+        self.op(Op::put(key, owner));
+    }
+
+    /// Gives a key back.
+    pub(crate) fn release(&mut self, key: String) {
+        self.op(Op::delete(key));
+    }
+
+    /// Whether this plan gives the key back.
+    pub(crate) fn releases(&self, key: &str) -> bool {
+        matches!(self.ops.get(key), Some(Op::Delete { .. }))
+    }
+
+    /// The object must be as it was read.
+    pub(crate) fn unchanged(&mut self, target: (ObjectType, Uuid), revision: Revision) {
+        self.require(Compare::unchanged(layout::object_key(target.0, target.1), revision));
+    }
+
+    /// Writes an object and its rows. New targets and a new parent must exist, and learn that they are linked to, so that
+    /// their deletion at the same time conflicts with this write.
+    pub(crate) fn put_object(&mut self, new: &Object, old: Option<&Object>) -> Result<(), ApiError> {
+        for op in layout::put_ops(new, old)? {
+            self.op(op);
+        }
+        if old.is_none() {
+            self.require(Compare::absent(layout::fq_key(new.object_type, &new.fq_name)));
+            self.require(Compare::absent(layout::id_key(new.uuid)));
+            if let Some(parent) = new.parent {
+                self.link(parent);
+            }
+        }
+        for (to, list) in &new.refs {
+            for reference in list {
+                let known = old.is_some_and(|o| o.refs_to(*to).iter().any(|r| r.uuid == reference.uuid));
+                if !known {
+                    self.link((*to, reference.uuid));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn link(&mut self, target: (ObjectType, Uuid)) {
+        self.require(Compare::present(layout::object_key(target.0, target.1)));
+        self.op(Op::put(layout::link_key(target.1), Bytes::new()));
+    }
+
+    /// Removes an object and its rows.
+    pub(crate) fn delete_object(&mut self, object: &Object, revision: Revision) {
+        self.unchanged((object.object_type, object.uuid), revision);
+        for op in layout::delete_ops(object) {
+            self.op(op);
+        }
+        self.op(Op::delete(layout::link_key(object.uuid)));
+    }
+
+    /// Nobody may have linked to the object since its link row was read.
+    pub(crate) fn not_linked_since(&mut self, uuid: Uuid, revision: Option<Revision>) {
+        let key = layout::link_key(uuid);
+        self.require(match revision {
+            Some(revision) => Compare::unchanged(key, revision),
+            None => Compare::absent(key),
+        });
+    }
+
+    /// The transaction.
+    pub(crate) fn into_txn(self) -> Txn {
+        let compare = self.compare.into_iter().map(|(key, condition)| Compare { key, condition }).collect();
+        Txn { compare, ops: self.ops.into_values().collect() }
+    }
+}

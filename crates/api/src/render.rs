@@ -1,0 +1,254 @@
+//! From objects to the JSON clients read: computed fields, defaults, references with hrefs, children and back references.
+
+use crate::{ApiError, ApiState};
+use serde_json::{Map, Value, json};
+use std::collections::BTreeSet;
+use uuid::Uuid;
+use weft_model::{Object, ObjectType, Reference, defaults};
+
+/// What of an object is shown.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct View {
+    /// URL of the service, without trailing `/`.
+    pub(crate) base: String,
+    /// Whether hrefs are shown.
+    pub(crate) hrefs: bool,
+    /// Only these fields (and what is always there).
+    pub(crate) fields: Option<BTreeSet<String>>,
+    /// Whether children are shown (without `fields`).
+    pub(crate) children: bool,
+    /// Whether back references are shown (without `fields`).
+    pub(crate) back_refs: bool,
+}
+
+impl View {
+    /// The URL of an object.
+    pub(crate) fn href(&self, object_type: ObjectType, uuid: Uuid) -> String {
+        format!("{}/{}/{uuid}", self.base, object_type.name())
+    }
+
+    fn wants(&self, field: &str, without_fields: bool) -> bool {
+        self.fields.as_ref().map_or(without_fields, |fields| fields.contains(field))
+    }
+
+    /// The few fields a list shows.
+    pub(crate) fn summary(
+        &self,
+        object_type: ObjectType,
+        uuid: Uuid,
+        fq_name: &weft_model::FqName,
+    ) -> Map<String, Value> {
+        let mut out = Map::new();
+        out.insert("uuid".into(), uuid.to_string().into());
+        out.insert("fq_name".into(), json!(fq_name));
+        if self.hrefs {
+            out.insert("href".into(), self.href(object_type, uuid).into());
+        }
+        out
+    }
+
+    /// Identity, name and parent.
+    pub(crate) fn head(&self, object: &Object) -> Map<String, Value> {
+        let mut out = self.summary(object.object_type, object.uuid, &object.fq_name);
+        out.insert("name".into(), object.fq_name.last().into());
+        if let Some((parent_type, parent)) = object.parent {
+            out.insert("parent_type".into(), parent_type.name().into());
+            out.insert("parent_uuid".into(), parent.to_string().into());
+            if self.hrefs {
+                out.insert("parent_href".into(), self.href(parent_type, parent).into());
+            }
+        } else if object.object_type.info().parents.contains(&ObjectType::ConfigRoot) {
+            out.insert("parent_type".into(), ObjectType::ConfigRoot.name().into());
+        }
+        out
+    }
+
+    /// One entry of `<type>_refs`, of a list of children or of back references.
+    fn link(&self, to: ObjectType, reference: &Reference, with_attr: bool) -> Value {
+        let mut out = json!({"to": reference.fq_name, "uuid": reference.uuid});
+        if self.hrefs {
+            out["href"] = self.href(to, reference.uuid).into();
+        }
+        if with_attr {
+            out["attr"] = reference.attr.clone().unwrap_or(Value::Null);
+        }
+        out
+    }
+
+    /// The whole object as this view wants it.
+    pub(crate) async fn object(
+        &self,
+        state: &ApiState,
+        object: &Object,
+    ) -> Result<Map<String, Value>, ApiError> {
+        let mut out = self.head(object);
+        self.properties(object, &mut out);
+        self.references(state, object, &mut out).await?;
+        for child in object.object_type.info().children() {
+            if self.wants(child.children_field(), self.children) {
+                self.add_children(state, object, child, &mut out).await?;
+            }
+        }
+        for from in object.object_type.info().referrers() {
+            if self.wants(from.back_refs_field(), self.back_refs) {
+                self.add_back_refs(state, object, from, &mut out).await?;
+            }
+        }
+        Ok(out)
+    }
+
+    /// Properties, with defaults for absent ones.
+    pub(crate) fn properties(&self, object: &Object, out: &mut Map<String, Value>) {
+        out.insert("id_perms".into(), id_perms(object));
+        out.insert("perms2".into(), perms2(object));
+        if self.wants("display_name", true) {
+            out.insert("display_name".into(), display_name(object));
+        }
+        for prop in object.object_type.info().all_props() {
+            if out.contains_key(prop.name) || !self.wants(prop.name, !prop.system) {
+                continue;
+            }
+            if let Some(value) = object.props.get(prop.name).cloned().or_else(|| prop.default_value()) {
+                out.insert(prop.name.into(), value);
+            }
+        }
+    }
+
+    async fn references(
+        &self,
+        state: &ApiState,
+        object: &Object,
+        out: &mut Map<String, Value>,
+    ) -> Result<(), ApiError> {
+        for (to, list) in &object.refs {
+            if !list.is_empty() && self.wants(to.refs_field(), true) {
+                let items = list.iter().map(|r| self.link(*to, r, true)).collect();
+                out.insert(to.refs_field().into(), Value::Array(items));
+            }
+        }
+        let info = object.object_type.info();
+        if !info.derived && info.refs.iter().any(|r| r.system && self.wants(r.to.refs_field(), true)) {
+            let derived = state.derived_current().await?;
+            for (to, reference) in derived.refs(object.object_type, object.uuid) {
+                if self.wants(to.refs_field(), true) {
+                    push(out, to.refs_field(), self.link(to, &reference, true));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn add_children(
+        &self,
+        state: &ApiState,
+        object: &Object,
+        child: ObjectType,
+        out: &mut Map<String, Value>,
+    ) -> Result<(), ApiError> {
+        if child.info().derived {
+            let derived = state.derived_current().await?;
+            for item in derived.children(object.uuid).iter().filter(|c| c.object_type == child) {
+                let reference = Reference { uuid: item.uuid, fq_name: item.fq_name.clone(), attr: None };
+                push(out, child.children_field(), self.link(child, &reference, false));
+            }
+            return Ok(());
+        }
+        for member in state.children_of_type((object.object_type, object.uuid), child).await? {
+            if let Some(loaded) = state.load(child, member.uuid).await? {
+                let reference = Reference { uuid: member.uuid, fq_name: loaded.object.fq_name, attr: None };
+                push(out, child.children_field(), self.link(child, &reference, false));
+            }
+        }
+        Ok(())
+    }
+
+    async fn add_back_refs(
+        &self,
+        state: &ApiState,
+        object: &Object,
+        from: ObjectType,
+        out: &mut Map<String, Value>,
+    ) -> Result<(), ApiError> {
+        let to = (object.object_type, object.uuid);
+        for (item, attr) in back_references(state, to, from).await? {
+            let reference = Reference { uuid: item.uuid, fq_name: item.fq_name, attr };
+            push(out, from.back_refs_field(), self.link(from, &reference, true));
+        }
+        Ok(())
+    }
+}
+
+/// Objects of a type that refer to an object, with the attribute of the reference.
+async fn back_references(
+    state: &ApiState,
+    to: (ObjectType, Uuid),
+    from: ObjectType,
+) -> Result<Vec<(Object, Option<Value>)>, ApiError> {
+    let mut out = Vec::new();
+    let attr_of =
+        |object: &Object| object.refs_to(to.0).iter().find(|r| r.uuid == to.1).and_then(|r| r.attr.clone());
+    if from.info().derived {
+        let derived = state.derived_current().await?;
+        let referrers = derived.derived_referrers(to.1).into_iter().filter(|(o, _)| o.object_type == from);
+        return Ok(referrers.map(|(object, attr)| (object.as_ref().clone(), attr)).collect());
+    }
+    if to.0.info().derived {
+        let referrers = state.derived_current().await?.stored_referrers(to.1);
+        for (object_type, uuid, attr) in referrers.into_iter().filter(|r| r.0 == from) {
+            out.extend(state.load(object_type, uuid).await?.map(|loaded| (loaded.object, attr)));
+        }
+        return Ok(out);
+    }
+    for member in state.back_refs_of_type(to, from).await? {
+        if let Some(loaded) = state.load(from, member.uuid).await? {
+            let attr = attr_of(&loaded.object);
+            out.push((loaded.object, attr));
+        }
+    }
+    Ok(out)
+}
+
+fn push(out: &mut Map<String, Value>, field: &str, item: Value) {
+    let list = out.entry(field).or_insert_with(|| Value::Array(Vec::new()));
+    if let Value::Array(list) = list {
+        list.push(item);
+    }
+}
+
+/// The display name; the last part of the name unless another was given.
+pub(crate) fn display_name(object: &Object) -> Value {
+    object.props.get("display_name").cloned().unwrap_or_else(|| object.fq_name.last().into())
+}
+
+/// `id_perms` in full: only what differs from the ordinary is stored.
+pub(crate) fn id_perms(object: &Object) -> Value {
+    let (high, low) = object.uuid.as_u64_pair();
+    let mut out = json!({
+        "enable": true, "user_visible": true, "description": null, "creator": null, "created": null, "last_modified": null,
+        "uuid": {"uuid_mslong": high, "uuid_lslong": low},
+        "permissions": {"owner": defaults::OWNER, "owner_access": 7, "group": defaults::OWNER_GROUP,
+                        "group_access": 7, "other_access": 7},
+    });
+    overlay(&mut out, object.props.get("id_perms"));
+    out
+}
+
+/// `perms2` in full.
+pub(crate) fn perms2(object: &Object) -> Value {
+    let global = if object.props.get("is_shared") == Some(&Value::Bool(true)) { 7 } else { 0 };
+    let mut out = json!({"owner": defaults::OWNER, "owner_access": 7, "global_access": global, "share": []});
+    overlay(&mut out, object.props.get("perms2"));
+    out
+}
+
+fn overlay(base: &mut Value, stored: Option<&Value>) {
+    if let (Value::Object(base), Some(Value::Object(stored))) = (base, stored) {
+        base.extend(stored.iter().map(|(name, value)| (name.clone(), value.clone())));
+    }
+}
+
+/// When the object last changed: the entity tag.
+pub(crate) fn last_modified(object: &Object) -> &str {
+    let time = object.props.get("id_perms").and_then(|p| p.get("last_modified"));
+    time.and_then(Value::as_str).unwrap_or_default()
+}

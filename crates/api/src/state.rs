@@ -1,0 +1,198 @@
+//! What all requests share: the store, the view of derived objects, and hints where to look for free numbers.
+
+use crate::alloc::Cursors;
+use crate::{ApiError, DerivedSource};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use uuid::Uuid;
+use weft_model::{FqName, Object, ObjectType};
+use weft_store::{Revision, Store, layout};
+
+/// Entries read per page of a range.
+const PAGE: usize = 1024;
+
+/// State of the REST service; cheap to clone. Holds no truth: everything is in the store.
+#[derive(Clone)]
+pub struct ApiState {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    store: Arc<dyn Store>,
+    derived: Arc<dyn DerivedSource>,
+    cursors: Cursors,
+    last_write: AtomicU64,
+}
+
+/// An object as read, with the revision that wrote it.
+#[derive(Debug, Clone)]
+pub(crate) struct Loaded {
+    pub(crate) object: Object,
+    pub(crate) revision: Revision,
+}
+
+/// A row that names another object, with its value.
+#[derive(Debug, Clone)]
+pub(crate) struct Member {
+    pub(crate) object_type: ObjectType,
+    pub(crate) uuid: Uuid,
+    pub(crate) relaxed: bool,
+}
+
+impl ApiState {
+    /// A service over `store` that shows derived objects from `derived`.
+    pub fn new(store: Arc<dyn Store>, derived: Arc<dyn DerivedSource>) -> Self {
+        let (cursors, last_write) = (Cursors::default(), AtomicU64::new(0));
+        Self { inner: Arc::new(Inner { store, derived, cursors, last_write }) }
+    }
+
+    /// Creates the objects every installation has; those that exist are left alone.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub async fn bootstrap(&self) -> Result<(), ApiError> {
+        crate::singletons::create_all(self).await
+    }
+
+    /// The store.
+    pub fn store(&self) -> &Arc<dyn Store> {
+        &self.inner.store
+    }
+
+    pub(crate) fn derived(&self) -> &dyn DerivedSource {
+        self.inner.derived.as_ref()
+    }
+
+    pub(crate) fn cursors(&self) -> &Cursors {
+        &self.inner.cursors
+    }
+
+    pub(crate) fn wrote(&self, revision: Revision) {
+        self.inner.last_write.fetch_max(revision, Ordering::AcqRel);
+    }
+
+    /// Waits until derived objects reflect every write acknowledged by this service.
+    pub(crate) async fn derived_current(&self) -> Result<&dyn DerivedSource, ApiError> {
+        self.derived().wait(self.inner.last_write.load(Ordering::Acquire)).await?;
+        Ok(self.derived())
+    }
+
+    /// A stored object.
+    pub(crate) async fn load(&self, object_type: ObjectType, uuid: Uuid) -> Result<Option<Loaded>, ApiError> {
+        let Some(entry) = self.store().get(&layout::object_key(object_type, uuid)).await? else {
+            return Ok(None);
+        };
+        Ok(Some(Loaded { object: layout::decode(&entry.value)?, revision: entry.mod_revision }))
+    }
+
+    /// A stored object that must exist.
+    pub(crate) async fn require(&self, object_type: ObjectType, uuid: Uuid) -> Result<Loaded, ApiError> {
+        let loaded = self.load(object_type, uuid).await?;
+        loaded.ok_or_else(|| ApiError::not_found(format!("No {object_type} object found for id {uuid}")))
+    }
+
+    /// A stored or derived object.
+    pub(crate) async fn find(
+        &self,
+        object_type: ObjectType,
+        uuid: Uuid,
+    ) -> Result<Option<Arc<Object>>, ApiError> {
+        if object_type.info().derived {
+            return Ok(self.derived_current().await?.object(object_type, uuid));
+        }
+        Ok(self.load(object_type, uuid).await?.map(|loaded| Arc::new(loaded.object)))
+    }
+
+    /// The identity of a name.
+    pub(crate) async fn by_name(
+        &self,
+        object_type: ObjectType,
+        fq_name: &FqName,
+    ) -> Result<Option<Uuid>, ApiError> {
+        if object_type.info().derived {
+            return Ok(self.derived_current().await?.by_name(object_type, fq_name));
+        }
+        let entry = self.store().get(&layout::fq_key(object_type, fq_name)).await?;
+        entry.map(|e| parse_uuid(&e.value)).transpose()
+    }
+
+    /// The type of an identity.
+    pub(crate) async fn type_of(&self, uuid: Uuid) -> Result<Option<ObjectType>, ApiError> {
+        if let Some(entry) = self.store().get(&layout::id_key(uuid)).await? {
+            let name = std::str::from_utf8(&entry.value).map_err(|e| ApiError::internal(e.to_string()))?;
+            return Ok(Some(name.parse()?));
+        }
+        Ok(self.derived_current().await?.type_of(uuid).map(|(object_type, _)| object_type))
+    }
+
+    /// All entries below a prefix, page by page.
+    pub(crate) async fn scan(
+        &self,
+        prefix: &str,
+        mut each: impl FnMut(&weft_store::Entry) -> Result<(), ApiError>,
+    ) -> Result<(), ApiError> {
+        let mut after: Option<String> = None;
+        loop {
+            let page = self.store().range(prefix, after.as_deref(), PAGE).await?;
+            for entry in &page.entries {
+                each(entry)?;
+            }
+            after = page.entries.last().map(|entry| entry.key.clone()).or(after);
+            if !page.more {
+                return Ok(());
+            }
+        }
+    }
+
+    async fn members(&self, prefix: &str) -> Result<Vec<Member>, ApiError> {
+        let mut members = Vec::new();
+        self.scan(prefix, |entry| {
+            if let Some((object_type, uuid)) = layout::parse_member_key(&entry.key) {
+                members.push(Member { object_type, uuid, relaxed: !entry.value.is_empty() });
+            }
+            Ok(())
+        })
+        .await?;
+        Ok(members)
+    }
+
+    /// Stored children of an object.
+    pub(crate) async fn children(
+        &self,
+        object_type: ObjectType,
+        uuid: Uuid,
+    ) -> Result<Vec<Member>, ApiError> {
+        self.members(&layout::children_prefix(object_type, uuid)).await
+    }
+
+    /// Stored children of one type.
+    pub(crate) async fn children_of_type(
+        &self,
+        parent: (ObjectType, Uuid),
+        child: ObjectType,
+    ) -> Result<Vec<Member>, ApiError> {
+        self.members(&format!("{}{}/", layout::children_prefix(parent.0, parent.1), child.name())).await
+    }
+
+    /// Stored objects that refer to an object.
+    pub(crate) async fn back_refs(
+        &self,
+        object_type: ObjectType,
+        uuid: Uuid,
+    ) -> Result<Vec<Member>, ApiError> {
+        self.members(&layout::back_refs_prefix(object_type, uuid)).await
+    }
+
+    /// Stored objects of one type that refer to an object.
+    pub(crate) async fn back_refs_of_type(
+        &self,
+        to: (ObjectType, Uuid),
+        from: ObjectType,
+    ) -> Result<Vec<Member>, ApiError> {
+        self.members(&format!("{}{}/", layout::back_refs_prefix(to.0, to.1), from.name())).await
+    }
+}
+
+fn parse_uuid(value: &[u8]) -> Result<Uuid, ApiError> {
+    Uuid::try_parse_ascii(value).map_err(|e| ApiError::internal(e.to_string()))
+}

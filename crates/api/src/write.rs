@@ -1,0 +1,431 @@
+//! Creating, changing and deleting objects: resolve, check, plan, commit, and again from the start on conflict.
+
+use crate::hooks::{self, Context};
+use crate::parse::{Input, RefInput};
+use crate::plan::Plan;
+use crate::render::View;
+use crate::state::{Loaded, Member};
+use crate::{ApiError, ApiState, time};
+use serde_json::{Map, Value};
+use std::collections::BTreeMap;
+use uuid::Uuid;
+use weft_model::{FqName, Object, ObjectType, Reference, defaults};
+use weft_store::{Revision, TxnResult, layout};
+
+/// How often a write is tried anew when others write the same objects.
+const ATTEMPTS: usize = 64;
+/// Most blocking hrefs named in a refusal.
+const SHOWN_BLOCKERS: usize = 20;
+
+/// Whether a transaction went through.
+pub(crate) enum Outcome {
+    Done(Revision),
+    Again,
+}
+
+/// Commits a plan for an object. A conflict that says what is wrong becomes an error, any other one a new attempt.
+pub(crate) async fn commit(state: &ApiState, plan: Plan, own: Option<Uuid>) -> Result<Outcome, ApiError> {
+    let key = match state.store().txn(plan.into_txn()).await? {
+        TxnResult::Committed(revision) => {
+            state.wrote(revision);
+            return Ok(Outcome::Done(revision));
+        }
+        TxnResult::Conflict { key } => key,
+    };
+    if let Some((object_type, uuid)) = layout::parse_object_key(&key)
+        && Some(uuid) != own
+        && state.load(object_type, uuid).await?.is_none()
+    {
+        return Err(ApiError::bad_request(format!("{object_type} {uuid} does not exist any more")));
+    }
+    Ok(Outcome::Again)
+}
+
+fn too_busy() -> ApiError {
+    ApiError::unavailable("too many concurrent writes to the same objects, try again")
+}
+
+/// Refuses writes to types the compiler makes.
+pub(crate) fn writable(object_type: ObjectType) -> Result<(), ApiError> {
+    if object_type.info().derived {
+        let message =
+            format!("{object_type} objects are derived from the configuration and can not be written");
+        return Err(ApiError::forbidden(message));
+    }
+    Ok(())
+}
+
+/// Creates an object.
+pub(crate) async fn create(
+    state: &ApiState,
+    object_type: ObjectType,
+    input: &Input,
+) -> Result<Object, ApiError> {
+    writable(object_type)?;
+    let uuid = input.uuid.unwrap_or_else(Uuid::new_v4);
+    for _ in 0..ATTEMPTS {
+        let mut object = prepare(state, object_type, uuid, input).await?;
+        let mut plan = Plan::default();
+        hooks::put(&mut Context { state, plan: &mut plan }, &mut object, None).await?;
+        stamp(&mut object, None);
+        plan.put_object(&object, None)?;
+        if let Outcome::Done(_) = commit(state, plan, None).await? {
+            return Ok(object);
+        }
+    }
+    Err(too_busy())
+}
+
+/// The new object with its parent and references resolved, checked to be new.
+async fn prepare(
+    state: &ApiState,
+    object_type: ObjectType,
+    uuid: Uuid,
+    input: &Input,
+) -> Result<Object, ApiError> {
+    let fq_name = input.fq_name.clone().ok_or_else(|| ApiError::bad_request("fq_name is missing"))?;
+    fq_name.check(object_type == ObjectType::RouteTarget)?;
+    let mut object = Object::new(object_type, uuid, fq_name);
+    object.parent = parent(state, &object, input).await?;
+    if let Some(holder) = state.by_name(object_type, &object.fq_name).await? {
+        let message = format!("{object_type} {} already exists with uuid: {holder}", object.fq_name);
+        return Err(ApiError::conflict(message));
+    }
+    if let Some(holder) = state.type_of(uuid).await? {
+        return Err(ApiError::conflict(format!("uuid {uuid} already exists, of a {holder}")));
+    }
+    object.refs = resolve(state, object_type, &input.refs).await?;
+    object.refs.retain(|_, list| !list.is_empty());
+    apply_props(&mut object, input)?;
+    Ok(object)
+}
+
+/// The parent by type and name, checked against what the client says of it.
+async fn parent(
+    state: &ApiState,
+    object: &Object,
+    input: &Input,
+) -> Result<Option<(ObjectType, Uuid)>, ApiError> {
+    let object_type = object.object_type;
+    let parents = object_type.info().parents;
+    let given = input.parent_type;
+    if given.is_some_and(|p| p != ObjectType::ConfigRoot && !parents.contains(&p)) {
+        let given = given.map_or("", ObjectType::name);
+        return Err(ApiError::bad_request(format!("Invalid parent type: {given} for {object_type}")));
+    }
+    let parent_type = match (given, parents) {
+        (Some(ObjectType::ConfigRoot), _) | (None, []) => None,
+        (Some(parent_type), _) => Some(parent_type),
+        (None, [ObjectType::ConfigRoot]) => None,
+        (None, [only]) => Some(*only),
+        (None, _) => {
+            let names: Vec<_> = parents.iter().map(|p| p.name()).collect();
+            let message = format!("parent_type is missing, {object_type} may be under {}", names.join(", "));
+            return Err(ApiError::bad_request(message));
+        }
+    };
+    let Some(parent_type) = parent_type else {
+        if !parents.is_empty() && object.fq_name.len() != 1 {
+            let message =
+                format!("fq_name {} must have one part, {object_type} is at the root", object.fq_name);
+            return Err(ApiError::bad_request(message));
+        }
+        return Ok(None);
+    };
+    let missing =
+        || ApiError::bad_request(format!("fq_name {}: parent {parent_type} does not exist", object.fq_name));
+    let name = object.fq_name.parent().ok_or_else(missing)?;
+    let uuid = state.by_name(parent_type, &name).await?.ok_or_else(missing)?;
+    if input.parent_uuid.is_some_and(|given| given != uuid) {
+        let message = format!("parent_uuid is not {uuid} of {parent_type} {name}");
+        return Err(ApiError::bad_request(message));
+    }
+    Ok(Some((parent_type, uuid)))
+}
+
+/// Names become identities and the other way round. References the system writes are taken out.
+async fn resolve(
+    state: &ApiState,
+    from: ObjectType,
+    inputs: &BTreeMap<ObjectType, Vec<RefInput>>,
+) -> Result<BTreeMap<ObjectType, Vec<Reference>>, ApiError> {
+    let mut refs = BTreeMap::new();
+    for (to, list) in inputs {
+        if from.info().reference(*to).is_some_and(|r| r.system) {
+            continue;
+        }
+        let mut resolved: Vec<Reference> = Vec::with_capacity(list.len());
+        for input in list {
+            let reference = resolve_one(state, *to, input).await?;
+            resolved.retain(|r| r.uuid != reference.uuid);
+            resolved.push(reference);
+        }
+        refs.insert(*to, resolved);
+    }
+    Ok(refs)
+}
+
+/// One reference; 400 if there is no such object.
+pub(crate) async fn resolve_one(
+    state: &ApiState,
+    to: ObjectType,
+    input: &RefInput,
+) -> Result<Reference, ApiError> {
+    let attr = input.attr.clone();
+    let shown = || match (&input.to, input.uuid) {
+        (Some(name), _) => name.to_string(),
+        (None, uuid) => uuid.unwrap_or_default().to_string(),
+    };
+    let missing = || ApiError::bad_request(format!("{} does not exist: {}", to.refs_field(), shown()));
+    if let Some(uuid) = input.uuid {
+        let object = state.load(to, uuid).await?.ok_or_else(missing)?.object;
+        return Ok(Reference { uuid, fq_name: object.fq_name, attr });
+    }
+    let fq_name = input.to.clone().ok_or_else(missing)?;
+    let uuid = state.by_name(to, &fq_name).await?.ok_or_else(missing)?;
+    Ok(Reference { uuid, fq_name, attr })
+}
+
+/// A client may send back references the system wrote, as they are; it may not change them.
+async fn system_refs_unchanged(state: &ApiState, object: &Object, input: &Input) -> Result<(), ApiError> {
+    for (to, list) in &input.refs {
+        let system = object.object_type.info().reference(*to).is_some_and(|r| r.system);
+        if !system || list.is_empty() {
+            continue;
+        }
+        let held = state.derived_current().await?.refs(object.object_type, object.uuid);
+        let known = |input: &RefInput| {
+            held.iter().any(|(t, r)| {
+                t == to && (input.uuid == Some(r.uuid) || input.to.as_ref() == Some(&r.fq_name))
+            })
+        };
+        if !list.iter().all(known) {
+            let message = format!("{} are written by the system", to.refs_field());
+            return Err(ApiError::bad_request(message));
+        }
+    }
+    Ok(())
+}
+
+/// Puts the properties of a body into an object.
+fn apply_props(object: &mut Object, input: &Input) -> Result<(), ApiError> {
+    for (name, value) in &input.props {
+        let system = object.object_type.info().prop(name).is_some_and(|p| p.system);
+        match (name.as_str(), value) {
+            ("id_perms", value) => merge_id_perms(object, value.as_ref()),
+            ("perms2", Some(value)) if value.get("owner").is_none() => {
+                return Err(ApiError::bad_request("perms2 must have an owner"));
+            }
+            (name, value) if system && object.props.get(name) != value.as_ref() => {
+                return Err(ApiError::bad_request(format!("{name} is written by the system")));
+            }
+            (name, Some(value)) => {
+                object.props.insert(name.to_owned(), value.clone());
+            }
+            (name, None) => {
+                object.props.remove(name);
+            }
+        }
+    }
+    if object.props.get("display_name").and_then(Value::as_str) == Some(object.fq_name.last()) {
+        object.props.remove("display_name");
+    }
+    Ok(())
+}
+
+/// Of `id_perms` a client may set what is not kept by the system itself.
+fn merge_id_perms(object: &mut Object, value: Option<&Value>) {
+    const OWN: &[&str] = &["uuid", "created", "last_modified"];
+    let given = value.and_then(Value::as_object).cloned().unwrap_or_default();
+    let kept = object.props.get("id_perms").and_then(Value::as_object).cloned().unwrap_or_default();
+    let kept = kept.into_iter().filter(|(name, _)| OWN.contains(&name.as_str()));
+    let ordinary = crate::render::id_perms(&Object::new(object.object_type, object.uuid, FqName::default()));
+    let given =
+        given.into_iter().filter(|(name, value)| !OWN.contains(&name.as_str()) && ordinary[name] != *value);
+    let merged: Map<String, Value> = kept.chain(given).collect();
+    object.props.insert("id_perms".into(), Value::Object(merged));
+}
+
+/// Notes when the object was made and changed.
+fn stamp(object: &mut Object, old: Option<&Object>) {
+    let mut now = time::now();
+    let before = old.map_or("", crate::render::last_modified);
+    if now.as_str() <= before {
+        // Entity tags must differ even when the clock stands still or is set back.
+        now = time::after(before);
+    }
+    let perms = object.props.entry("id_perms").or_insert_with(|| Value::Object(Map::new()));
+    if let Value::Object(perms) = perms {
+        perms.entry("created").or_insert_with(|| now.clone().into());
+        perms.insert("last_modified".into(), now.into());
+    }
+}
+
+/// Changes an object by `edit`, which may run several times. Returns the object as it is then.
+pub(crate) async fn mutate(
+    state: &ApiState,
+    object_type: ObjectType,
+    uuid: Uuid,
+    edit: &(dyn Fn(&mut Object) -> Result<(), ApiError> + Sync),
+) -> Result<Object, ApiError> {
+    writable(object_type)?;
+    for _ in 0..ATTEMPTS {
+        let Loaded { object: old, revision } = state.require(object_type, uuid).await?;
+        let mut new = old.clone();
+        edit(&mut new)?;
+        new.refs.retain(|_, list| !list.is_empty());
+        if new == old {
+            return Ok(old);
+        }
+        let mut plan = Plan::default();
+        plan.unchanged((object_type, uuid), revision);
+        hooks::put(&mut Context { state, plan: &mut plan }, &mut new, Some(&old)).await?;
+        stamp(&mut new, Some(&old));
+        plan.put_object(&new, Some(&old))?;
+        if let Outcome::Done(_) = commit(state, plan, Some(uuid)).await? {
+            return Ok(new);
+        }
+    }
+    Err(too_busy())
+}
+
+/// Changes an object as the body of a PUT says.
+pub(crate) async fn update(
+    state: &ApiState,
+    object_type: ObjectType,
+    uuid: Uuid,
+    input: &Input,
+) -> Result<Object, ApiError> {
+    writable(object_type)?;
+    let object = state.require(object_type, uuid).await?.object;
+    if input.uuid.is_some_and(|given| given != uuid) {
+        return Err(ApiError::bad_request("uuid can not be changed"));
+    }
+    if input.fq_name.as_ref().is_some_and(|name| *name != object.fq_name) {
+        return Err(ApiError::bad_request("fq_name can not be changed"));
+    }
+    if input.parent_uuid.is_some_and(|given| object.parent.map(|(_, p)| p) != Some(given)) {
+        return Err(ApiError::bad_request("parent can not be changed"));
+    }
+    system_refs_unchanged(state, &object, input).await?;
+    let refs = resolve(state, object_type, &input.refs).await?;
+    mutate(state, object_type, uuid, &|object| {
+        for (to, list) in &refs {
+            object.refs.insert(*to, list.clone());
+        }
+        apply_props(object, input)
+    })
+    .await
+}
+
+/// Deletes an object; children and referrers refuse it.
+pub(crate) async fn delete(
+    state: &ApiState,
+    object_type: ObjectType,
+    uuid: Uuid,
+    view: &View,
+) -> Result<(), ApiError> {
+    writable(object_type)?;
+    for _ in 0..ATTEMPTS {
+        let mut plan = Plan::default();
+        plan_delete(state, &mut plan, (object_type, uuid), view).await?;
+        if let Outcome::Done(_) = commit(state, plan, Some(uuid)).await? {
+            return Ok(());
+        }
+    }
+    Err(too_busy())
+}
+
+/// Plans the deletion of an object and of its default children.
+async fn plan_delete(
+    state: &ApiState,
+    plan: &mut Plan,
+    root: (ObjectType, Uuid),
+    view: &View,
+) -> Result<(), ApiError> {
+    let mut open = vec![root];
+    while let Some((object_type, uuid)) = open.pop() {
+        // Read first: whoever links to the object after this makes the transaction conflict.
+        let link = state.store().get(&layout::link_key(uuid)).await?;
+        let loaded = state.require(object_type, uuid).await?;
+        plan.not_linked_since(uuid, link.map(|entry| entry.mod_revision));
+        open.extend(default_children(state, (object_type, uuid), view).await?);
+        release_referrers(state, plan, (object_type, uuid), root, view).await?;
+        hooks::delete(&mut Context { state, plan }, &loaded.object).await?;
+        plan.delete_object(&loaded.object, loaded.revision);
+    }
+    Ok(())
+}
+
+fn blocked(what: &str, blockers: &[Member], view: &View) -> ApiError {
+    let shown: Vec<String> =
+        blockers.iter().take(SHOWN_BLOCKERS).map(|m| view.href(m.object_type, m.uuid)).collect();
+    let more = blockers.len().saturating_sub(SHOWN_BLOCKERS);
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    ApiError::conflict(format!("{what}: {}{more}", shown.join(", ")))
+}
+
+/// Children named `default-<type>` go with their parent; any other child refuses.
+async fn default_children(
+    state: &ApiState,
+    parent: (ObjectType, Uuid),
+    view: &View,
+) -> Result<Vec<(ObjectType, Uuid)>, ApiError> {
+    let (mut defaults, mut blockers) = (Vec::new(), Vec::new());
+    for child in state.children(parent.0, parent.1).await? {
+        let loaded = state.load(child.object_type, child.uuid).await?;
+        let Some(loaded) = loaded else { continue };
+        if loaded.object.fq_name.last() == format!("default-{}", child.object_type) {
+            defaults.push((child.object_type, child.uuid));
+        } else {
+            blockers.push(child);
+        }
+    }
+    if blockers.is_empty() { Ok(defaults) } else { Err(blocked("Children still exist", &blockers, view)) }
+}
+
+/// Referrers refuse, unless they said that their reference does not count: then it is taken out.
+async fn release_referrers(
+    state: &ApiState,
+    plan: &mut Plan,
+    target: (ObjectType, Uuid),
+    root: (ObjectType, Uuid),
+    view: &View,
+) -> Result<(), ApiError> {
+    let referrers = state.back_refs(target.0, target.1).await?;
+    let own = |m: &Member| m.uuid == target.1 || m.uuid == root.1;
+    let blockers: Vec<Member> = referrers.iter().filter(|m| !m.relaxed && !own(m)).cloned().collect();
+    if !blockers.is_empty() {
+        return Err(blocked("Back-References still exist", &blockers, view));
+    }
+    for referrer in referrers.iter().filter(|m| !own(m)) {
+        let Some(loaded) = state.load(referrer.object_type, referrer.uuid).await? else { continue };
+        let mut object = loaded.object.clone();
+        if let Some(list) = object.refs.get_mut(&target.0) {
+            list.retain(|r| r.uuid != target.1);
+        }
+        stamp(&mut object, Some(&loaded.object));
+        plan.unchanged((object.object_type, object.uuid), loaded.revision);
+        plan.put_object(&object, Some(&loaded.object))?;
+    }
+    Ok(())
+}
+
+/// Writes an object that exists from the start, with the identity it always has. Returns whether it was new.
+pub(crate) async fn create_singleton(
+    state: &ApiState,
+    object_type: ObjectType,
+    mut input: Input,
+) -> Result<bool, ApiError> {
+    let name = input.fq_name.clone().unwrap_or_default();
+    if state.by_name(object_type, &name).await?.is_some() {
+        return Ok(false);
+    }
+    input.uuid = Some(defaults::singleton_uuid(object_type, &name));
+    match create(state, object_type, &input).await {
+        Ok(_) => Ok(true),
+        // Another controller was faster.
+        Err(error) if error.status == axum::http::StatusCode::CONFLICT => Ok(false),
+        Err(error) => Err(error),
+    }
+}
