@@ -31,6 +31,15 @@ impl Element {
         self.name.rsplit_once(':').map_or(self.name.as_str(), |(_, local)| local)
     }
 
+    /// Whether the name, without its prefix, is `name`.
+    #[must_use]
+    pub fn is_named(&self, name: &str) -> bool {
+        match self.name.strip_suffix(name) {
+            Some(prefix) => prefix.is_empty() || prefix.ends_with(':'),
+            None => false,
+        }
+    }
+
     /// Value of an attribute.
     #[must_use]
     pub fn attribute(&self, name: &str) -> Option<&str> {
@@ -40,12 +49,12 @@ impl Element {
     /// First child of that local name.
     #[must_use]
     pub fn child(&self, name: &str) -> Option<&Element> {
-        self.children.iter().find(|c| c.local_name() == name)
+        self.children.iter().find(|c| c.is_named(name))
     }
 
     /// All children of that local name.
     pub fn children_named<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a Element> {
-        self.children.iter().filter(move |c| c.local_name() == name)
+        self.children.iter().filter(move |c| c.is_named(name))
     }
 
     /// Text of the first child of that name, without surrounding whitespace; `None` if absent or empty.

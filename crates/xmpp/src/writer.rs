@@ -106,16 +106,22 @@ pub fn is_xml_char(c: char) -> bool {
 /// Whether the text can stand as an element or attribute name (ASCII names, and any non-ASCII letter).
 #[must_use]
 pub fn is_name(name: &str) -> bool {
-    let first =
-        |c: char| c.is_ascii_alphabetic() || c == '_' || c == ':' || (!c.is_ascii() && c.is_alphabetic());
-    let mut chars = name.chars();
-    chars.next().is_some_and(first) && chars.all(|c| first(c) || c.is_ascii_digit() || c == '-' || c == '.')
+    let first = |b: u8| b.is_ascii_alphabetic() || b == b'_' || b == b':';
+    let rest = |b: u8| first(b) || b.is_ascii_digit() || b == b'-' || b == b'.';
+    match name.as_bytes() {
+        [head, tail @ ..] if name.is_ascii() => first(*head) && tail.iter().all(|b| rest(*b)),
+        [] => false,
+        _ => {
+            let letter = |c: char| if c.is_ascii() { first(c as u8) } else { c.is_alphabetic() };
+            name.starts_with(letter) && name.chars().all(|c| letter(c) || (c.is_ascii() && rest(c as u8)))
+        }
+    }
 }
 
 /// Appends `text` escaped: `&`, `<`, `>` and carriage returns always, quotes, tabs and line feeds in
 /// attributes (where a reader would turn them into spaces).
 fn escape_into(out: &mut String, text: &str, attribute: bool) {
-    let plain = |b: u8| match b {
+    let plain = |b: &u8| match *b {
         b'&' | b'<' | b'>' => false,
         b'"' => !attribute,
         b'\t' | b'\n' => !attribute,
@@ -124,7 +130,7 @@ fn escape_into(out: &mut String, text: &str, attribute: bool) {
         0xef => false,
         _ => true,
     };
-    if text.bytes().all(plain) {
+    if text.as_bytes().iter().all(plain) {
         out.push_str(text);
         return;
     }

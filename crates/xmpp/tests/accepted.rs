@@ -1,5 +1,6 @@
 //! Liberal in what is accepted: forms other implementations send, missing optional fields, kinds not
 //! carried here; and what must be refused.
+#![allow(clippy::unwrap_used, clippy::panic)]
 
 use std::collections::BTreeSet;
 

@@ -1,5 +1,6 @@
 //! Properties: what is sent is read back the same; the chunks of the stream do not matter; no bytes
 //! make anything panic.
+#![allow(clippy::unwrap_used, clippy::panic)]
 
 mod common;
 

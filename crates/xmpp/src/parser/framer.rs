@@ -1,6 +1,6 @@
 //! Finds where stanzas begin and end in the byte stream, without building anything.
 //!
-//! Walks every byte once, whatever the chunks: the position is kept between pushes.
+//! Passes every byte once, whatever the chunks: the position is kept between pushes.
 
 use std::ops::Range;
 
@@ -108,6 +108,9 @@ impl Framer {
             if self.position - self.frame_start >= self.limits.stanza_bytes {
                 return Err(ParseError::TooLong(self.limits.stanza_bytes));
             }
+            if self.skip_plain() {
+                continue;
+            }
             self.position += 1;
             if let Some(frame) = self.step(byte)? {
                 self.frame_start = self.position;
@@ -115,6 +118,22 @@ impl Framer {
             }
         }
         Ok(None)
+    }
+
+    /// Passes over a run of bytes that change nothing: text inside a stanza up to the next tag, a quoted
+    /// value up to its end. Never passes the length limit. Returns whether it moved.
+    fn skip_plain(&mut self) -> bool {
+        let rest = self.buffer.get(self.position..).unwrap_or_default();
+        let run = match self.state {
+            State::Text if !self.outside() => memchr::memchr(b'<', rest),
+            State::Tag(Some(quote)) => memchr::memchr2(quote, b'<', rest),
+            State::Tag(None) => rest.iter().position(|b| matches!(b, b'"' | b'\'' | b'<' | b'>')),
+            _ => return false,
+        };
+        let allowed = self.limits.stanza_bytes - (self.position - self.frame_start);
+        let run = run.unwrap_or(rest.len()).min(allowed);
+        self.position += run;
+        run > 0
     }
 
     /// Whether the walk is between stanzas (or before the header).
