@@ -1,1 +1,25 @@
-//! (header to be written by the crate's owner)
+//! The vRouter agent: one per host. Keeps a desired picture (from configuration, routes and local ports) and brings
+//! the forwarder to it; answers DHCP, router solicitations and DNS itself; survives its own restart and the absence
+//! of every controller without a packet lost.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | [`core`] | the agent without sockets: what follows from what happened |
+//! | [`config`] | configuration as delivered, and the typed picture of this host |
+//! | [`learned`] | routes from the controllers |
+//! | [`policy`] | access lists as verdict tables |
+//! | [`desired`] | what tables, published routes and services should be |
+//! | [`reconcile`] | bringing the forwarder there; the auditor |
+//! | [`alloc`], [`state`], [`ports`] | numbers, state files and port files that outlive a restart |
+//! | [`services`] | DHCP, router advertisements, DNS relay, ICMP errors |
+
+pub mod alloc;
+pub mod config;
+pub mod core;
+pub mod desired;
+pub mod learned;
+pub mod policy;
+pub mod ports;
+pub mod reconcile;
+pub mod services;
+pub mod state;

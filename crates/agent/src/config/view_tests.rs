@@ -1,0 +1,1 @@
+//! The picture made from a delivered graph.

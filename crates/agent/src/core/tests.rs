@@ -1,0 +1,1 @@
+//! The core driven with stanzas over a forwarder in memory.
