@@ -1,0 +1,146 @@
+//! Configuration into the compiler, and what the compiler makes of it into the routing tables, the agents' queues and the
+//! view of derived objects.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use uuid::Uuid;
+use weft_compiler::{Delta, RiChange, RoutingInstance};
+use weft_model::types::{FastConvergenceParametersType, GracefulRestartParametersType};
+use weft_model::{Change, Object, ObjectType};
+use weft_rib::RiConfig;
+use weft_store::Revision;
+use weft_store::config::Update;
+
+use super::{Effective, MAX_WAITING_CONFIG, Node, SessionId};
+use crate::config::Timers;
+
+impl Node {
+    /// Takes in configuration as the store's follower reports it.
+    pub fn configure(&mut self, update: Update, now: Instant) {
+        match update {
+            Update::Changes { revision, changes } => self.apply(revision, &changes, now),
+            Update::Snapshot { revision, objects } => {
+                let changes = self.difference(objects);
+                self.apply(revision, &changes, now);
+            }
+        }
+    }
+
+    /// The changes that lead from what is known to `objects`. Objects that are the same are told again: the compiler finds
+    /// that nothing changed.
+    fn difference(&self, objects: Vec<Arc<Object>>) -> Vec<Change> {
+        let mut gone: BTreeMap<(ObjectType, Uuid), _> = self.objects.clone();
+        for object in &objects {
+            gone.remove(&(object.object_type, object.uuid));
+        }
+        let deletes =
+            gone.into_iter().map(|((object_type, uuid), fq_name)| Change::Delete { object_type, uuid, fq_name });
+        deletes.chain(objects.into_iter().map(Change::Put)).collect()
+    }
+
+    fn apply(&mut self, revision: Revision, changes: &[Change], now: Instant) {
+        for change in changes {
+            self.note(change);
+        }
+        if !changes.is_empty() {
+            let delta = self.compiler.apply(changes);
+            self.take_in(&delta, now);
+            self.compiled.publish(revision, &delta);
+        } else {
+            self.compiled.publish(revision, &Delta::default());
+        }
+        self.revision = Some(revision);
+        self.forget_unused_agents();
+    }
+
+    /// What the control node itself reads from the configuration.
+    fn note(&mut self, change: &Change) {
+        match change {
+            Change::Put(object) => {
+                self.objects.insert((object.object_type, object.uuid), object.fq_name.clone());
+                match object.object_type {
+                    ObjectType::VirtualRouter => {
+                        self.routers.insert(object.uuid, object.fq_name.last().to_owned());
+                    }
+                    ObjectType::GlobalSystemConfig => self.effective = effective(&self.timers, object),
+                    _ => {}
+                }
+            }
+            Change::Delete { object_type, uuid, .. } => {
+                self.objects.remove(&(*object_type, *uuid));
+                if *object_type == ObjectType::VirtualRouter {
+                    self.routers.remove(uuid);
+                }
+            }
+        }
+    }
+
+    fn take_in(&mut self, delta: &Delta, now: Instant) {
+        for change in &delta.routing_instances {
+            match change {
+                RiChange::Put(instance) => self.rib.configure(rib_config(instance)),
+                RiChange::Delete(name) => self.rib.remove(&name.to_string()),
+            }
+        }
+        if delta.agents.is_empty() {
+            return;
+        }
+        let mut slow: Vec<SessionId> = Vec::new();
+        for (id, session) in &mut self.sessions {
+            let ops = session.router.as_ref().and_then(|router| delta.agents.get(router));
+            let Some(ops) = ops.filter(|ops| !ops.is_empty()) else { continue };
+            if session.config.len() > MAX_WAITING_CONFIG {
+                slow.push(*id);
+                continue;
+            }
+            session.config.extend(ops.iter().cloned());
+            self.config_waiting.insert(*id);
+        }
+        for id in slow {
+            self.close_at(id, "too slow in taking configuration".to_owned(), now);
+        }
+    }
+
+    /// The compiler has instances from the start (the master instance) that no delta reports.
+    pub(super) fn configure_initial_instances(&mut self) {
+        for instance in self.compiler.intent().routing_instances.values() {
+            self.rib.configure(rib_config(instance));
+        }
+    }
+}
+
+fn rib_config(instance: &RoutingInstance) -> RiConfig {
+    RiConfig {
+        name: instance.fq_name.to_string(),
+        virtual_network: instance.virtual_network.to_string(),
+        import: instance.import.clone(),
+        export: instance.export.clone(),
+    }
+}
+
+fn seconds(value: Option<i64>, otherwise: Duration) -> Duration {
+    value.and_then(|v| u64::try_from(v).ok()).map_or(otherwise, Duration::from_secs)
+}
+
+/// The times in force under a global-system-config. Where graceful restart is enabled but not for agents
+/// (`xmpp_helper_enable`), paths go with the session.
+fn effective(timers: &Timers, object: &Object) -> Effective {
+    let mut times = Effective { hold: timers.hold, end_of_rib: timers.end_of_rib, stale: timers.stale };
+    let graceful = object.property::<GracefulRestartParametersType>("graceful_restart_parameters");
+    if let Ok(Some(graceful)) = graceful
+        && graceful.enable == Some(true)
+    {
+        let helps = graceful.xmpp_helper_enable == Some(true);
+        times.stale = if helps { seconds(graceful.restart_time, timers.stale) } else { Duration::ZERO };
+        times.end_of_rib = seconds(graceful.end_of_rib_timeout, timers.end_of_rib);
+    }
+    let fast = object.property::<FastConvergenceParametersType>("fast_convergence_parameters");
+    if let Ok(Some(fast)) = fast
+        && fast.enable == Some(true)
+    {
+        times.hold = seconds(fast.xmpp_hold_time, timers.hold);
+    }
+    times
+}
