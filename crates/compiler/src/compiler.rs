@@ -2,9 +2,7 @@
 
 use crate::agent::{Agents, Batch, Touched, View};
 use crate::engine::{Dirty, State, mark_all, run};
-use crate::nodes::{
-    Connections, Groups, Instances, Interfaces, NetworkAcls, Networks, Policies, Rules, Targets, master,
-};
+use crate::nodes::{Connections, Groups, Instances, Interfaces, Networks, Policies, Rules, Targets, master};
 use crate::objects::{Key, ObjectIndex};
 use crate::output::Output;
 use crate::{Delta, Intent, Problem, edges};
@@ -23,7 +21,6 @@ macro_rules! for_each_node {
         $action::<Connections>($($argument),*);
         $action::<Instances>($($argument),*);
         $action::<Targets>($($argument),*);
-        $action::<NetworkAcls>($($argument),*);
         $action::<Groups>($($argument),*);
         $action::<Interfaces>($($argument),*);
     };
@@ -92,11 +89,7 @@ impl Compiler {
         let mut delta = Delta::default();
         for_each_node!(mark_all, &mut self.state, &mut self.dirty);
         self.step(&mut delta);
-        let view = View {
-            objects: &self.state.objects,
-            derived: &self.derived,
-            overlay: &self.intent.derived_refs,
-        };
+        let view = view(&self.state, &self.derived, &self.intent);
         self.agents.recompute(&view, &mut delta.agents);
         delta
     }
@@ -109,11 +102,7 @@ impl Compiler {
         if router.len() == 1 {
             router = defaults::global_system_config().child(vr_name);
         }
-        let view = View {
-            objects: &self.state.objects,
-            derived: &self.derived,
-            overlay: &self.intent.derived_refs,
-        };
+        let view = view(&self.state, &self.derived, &self.intent);
         self.agents.subscribe(&view, vr_name, router)
     }
 
@@ -125,21 +114,13 @@ impl Compiler {
     /// An agent wants to know about a virtual machine; returns what it has to know in addition. Nothing if the agent has
     /// not subscribed itself, or to that machine already.
     pub fn subscribe_vm(&mut self, vr_name: &str, vm: Uuid) -> Vec<ConfigOp> {
-        let view = View {
-            objects: &self.state.objects,
-            derived: &self.derived,
-            overlay: &self.intent.derived_refs,
-        };
+        let view = view(&self.state, &self.derived, &self.intent);
         self.agents.subscribe_machine(&view, vr_name, vm)
     }
 
     /// An agent has done with a virtual machine; returns what it has to forget.
     pub fn unsubscribe_vm(&mut self, vr_name: &str, vm: Uuid) -> Vec<ConfigOp> {
-        let view = View {
-            objects: &self.state.objects,
-            derived: &self.derived,
-            overlay: &self.intent.derived_refs,
-        };
+        let view = view(&self.state, &self.derived, &self.intent);
         self.agents.unsubscribe_machine(&view, vr_name, vm)
     }
 
@@ -181,11 +162,7 @@ impl Compiler {
             let before = old_refs.get(key).cloned().unwrap_or_default();
             self.batch.note(*key, self.state.objects.get(*key).cloned(), before);
         }
-        let view = View {
-            objects: &self.state.objects,
-            derived: &self.derived,
-            overlay: &self.intent.derived_refs,
-        };
+        let view = view(&self.state, &self.derived, &self.intent);
         let touched: Touched = std::mem::take(&mut self.batch).touched(&view);
         self.agents.changed(&view, &touched, &mut delta.agents);
     }
@@ -212,4 +189,9 @@ impl Compiler {
             self.refused = refused;
         }
     }
+}
+
+/// The configuration graph as it is now.
+fn view<'a>(state: &'a State, derived: &'a ObjectIndex, intent: &'a Intent) -> View<'a> {
+    View { objects: &state.objects, derived, overlay: &intent.derived_refs }
 }

@@ -14,7 +14,11 @@ pub(crate) const OBJECTS: &[ObjectEdge] = &[
     ObjectEdge { from: ObjectType::NetworkPolicy, to: NodeId::Policies, affected: object_itself },
     ObjectEdge { from: ObjectType::VirtualNetwork, to: NodeId::Networks, affected: object_itself },
     ObjectEdge { from: ObjectType::GlobalSystemConfig, to: NodeId::Networks, affected: networks_by_as },
-    ObjectEdge { from: ObjectType::GlobalVrouterConfig, to: NodeId::Networks, affected: networks_by_vxlan_mode },
+    ObjectEdge {
+        from: ObjectType::GlobalVrouterConfig,
+        to: NodeId::Networks,
+        affected: networks_by_vxlan_mode,
+    },
     ObjectEdge { from: ObjectType::SecurityGroup, to: NodeId::Groups, affected: object_itself },
     ObjectEdge { from: ObjectType::SecurityGroup, to: NodeId::Groups, affected: groups_naming_it },
     ObjectEdge { from: ObjectType::VirtualMachineInterface, to: NodeId::Interfaces, affected: object_itself },
@@ -40,11 +44,11 @@ pub(crate) const RULES: &[Edge<RulesRow>] = &[
     Edge { to: NodeId::Connections, affected: row_itself },
     Edge { to: NodeId::Connections, affected: networks_it_names },
     Edge { to: NodeId::Connections, affected: networks_that_may_name_it },
-    Edge { to: NodeId::NetworkAcls, affected: row_itself },
 ];
 
 /// Edges from connections.
-pub(crate) const CONNECTIONS: &[Edge<ConnectionsRow>] = &[Edge { to: NodeId::Instances, affected: row_itself }];
+pub(crate) const CONNECTIONS: &[Edge<ConnectionsRow>] =
+    &[Edge { to: NodeId::Instances, affected: row_itself }];
 
 /// Edges from routing instances.
 pub(crate) const INSTANCES: &[Edge<InstanceRow>] = &[Edge { to: NodeId::Targets, affected: targets_of }];

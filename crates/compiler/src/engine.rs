@@ -5,7 +5,7 @@
 
 use crate::Problem;
 use crate::nodes::{
-    AclRow, ConnectionsRow, GroupRow, InstanceRow, InterfaceRow, NetworkRow, PolicyRow, RulesRow, TargetRow,
+    ConnectionsRow, GroupRow, InstanceRow, InterfaceRow, NetworkRow, PolicyRow, RulesRow, TargetRow,
 };
 use crate::objects::{ObjectChange, Objects};
 use crate::output::Output;
@@ -21,7 +21,7 @@ pub(crate) enum NodeId {
     Policies,
     /// Networks: numbers, route targets, attached policies.
     Networks,
-    /// Policies expanded for each network.
+    /// Policies expanded for each network: access control lists.
     Rules,
     /// Which networks are connected.
     Connections,
@@ -29,8 +29,6 @@ pub(crate) enum NodeId {
     Instances,
     /// Route targets in use.
     Targets,
-    /// Access control lists of networks.
-    NetworkAcls,
     /// Access control lists of security groups.
     Groups,
     /// Interfaces and their routing instances.
@@ -107,7 +105,6 @@ pub(crate) struct State {
     pub(crate) connections: Table<ConnectionsRow>,
     pub(crate) instances: Table<InstanceRow>,
     pub(crate) targets: Table<TargetRow>,
-    pub(crate) network_acls: Table<AclRow>,
     pub(crate) groups: Table<GroupRow>,
     pub(crate) interfaces: Table<InterfaceRow>,
     /// Policies by the policies their addresses name.

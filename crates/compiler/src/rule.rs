@@ -128,7 +128,8 @@ fn ports(kind: RuleKind, list: &[PortType]) -> Result<Vec<PortType>, ProblemKind
                 let start = start.unwrap_or(0);
                 let end = end.unwrap_or(i64::from(u16::MAX));
                 let any = start == -1;
-                let legal = (0..=i64::from(u16::MAX)).contains(&start) && (start..=i64::from(u16::MAX)).contains(&end);
+                let legal = (0..=i64::from(u16::MAX)).contains(&start)
+                    && (start..=i64::from(u16::MAX)).contains(&end);
                 if any {
                     Ok(all_ports(kind))
                 } else if legal {

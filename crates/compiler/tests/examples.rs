@@ -69,7 +69,8 @@ fn a_network_has_an_instance_and_a_target_and_no_list() {
     assert_eq!(entries(compiler.intent(), &format!("{A}:net0")), None);
     let target = derived_uuid(ObjectType::RouteTarget, &FqName::new(["target:64512:8000000"]));
     assert!(compiler.intent().derived.contains_key(&(ObjectType::RouteTarget, target)));
-    let master = &compiler.intent().routing_instances[&FqName::from(weft_model::defaults::MASTER_ROUTING_INSTANCE)];
+    let master =
+        &compiler.intent().routing_instances[&FqName::from(weft_model::defaults::MASTER_ROUTING_INSTANCE)];
     assert!(master.import.is_empty());
     assert!(compiler.intent().problems.is_empty(), "{:?}", compiler.intent().problems);
 }
@@ -212,14 +213,35 @@ fn security_groups_give_two_lists() {
 fn workload() -> Vec<Change> {
     let p = policy(0, 0, json!([tcp_80(A, B)]));
     let vn = attach(network(0, 0), &p, 0);
-    let ipam = Make::new(ObjectType::NetworkIpam, uuid(ObjectType::NetworkIpam, 0, 0), "default-domain:tenant0:ipam").put();
+    let ipam = Make::new(
+        ObjectType::NetworkIpam,
+        uuid(ObjectType::NetworkIpam, 0, 0),
+        "default-domain:tenant0:ipam",
+    )
+    .put();
     let subnets = json!({"ipam_subnets": [{"subnet": {"ip_prefix": "10.0.0.0", "ip_prefix_len": 24}}]});
-    let vn = vn.refer(ObjectType::NetworkIpam, object_of(&ipam).uuid, "default-domain:tenant0:ipam", Some(subnets)).put();
+    let vn = vn
+        .refer(ObjectType::NetworkIpam, object_of(&ipam).uuid, "default-domain:tenant0:ipam", Some(subnets))
+        .put();
     let sg = group(0, 0, json!([]));
     let vm = machine(0);
-    let port = refer_to(refer_to(refer_to(interface(0, 0), &vn), &sg), &vm).prop("perms2", json!({"owner": "x"})).put();
+    let port = refer_to(refer_to(refer_to(interface(0, 0), &vn), &sg), &vm)
+        .prop("perms2", json!({"owner": "x"}))
+        .put();
     let ip = refer_to(refer_to(address(0, "10.0.0.3"), &port), &vn).put();
-    vec![global_config(64512), project(0), p, ipam, vn, sg, vm, port, ip, router(0).put(), network(0, 1).put()]
+    vec![
+        global_config(64512),
+        project(0),
+        p,
+        ipam,
+        vn,
+        sg,
+        vm,
+        port,
+        ip,
+        router(0).put(),
+        network(0, 1).put(),
+    ]
 }
 
 #[test]
@@ -268,7 +290,11 @@ fn an_agent_gets_what_its_workloads_need_and_no_more() {
     let vn = &replica.nodes[&("virtual-network".to_owned(), A.to_owned())];
     assert!(vn.properties.keys().all(|k| !k.starts_with("weft_")));
     let metadata: Vec<_> = replica.links.iter().map(|l| l.metadata.as_str()).collect();
-    for link in ["virtual-machine-interface-virtual-network", "virtual-network-routing-instance", "instance-ip-virtual-network"] {
+    for link in [
+        "virtual-machine-interface-virtual-network",
+        "virtual-network-routing-instance",
+        "instance-ip-virtual-network",
+    ] {
         assert!(metadata.contains(&link), "{link} in {metadata:?}");
     }
     let first_link = ops.iter().position(|op| matches!(op.element(), ConfigElement::Link(_))).unwrap();
@@ -291,7 +317,9 @@ fn a_change_is_sent_to_those_concerned_only() {
     let delta = compiler.apply(&[policy(0, 0, json!([tcp_80(A, B), tcp_80(B, A)]))]);
     let ops = &delta.agents[&router_name(0)];
     assert_eq!(delta.agents.len(), 1);
-    assert!(matches!(&ops[..], [ConfigOp::Update(ConfigElement::Node(n))] if n.node_type == "access-control-list"));
+    assert!(
+        matches!(&ops[..], [ConfigOp::Update(ConfigElement::Node(n))] if n.node_type == "access-control-list")
+    );
     let ip = all.iter().find(|c| object_of(c).object_type == ObjectType::InstanceIp).unwrap();
     let delta = compiler.apply(&[delete(ip)]);
     let ops = &delta.agents[&router_name(0)];
@@ -303,7 +331,10 @@ fn a_change_is_sent_to_those_concerned_only() {
 fn agents_may_come_before_everything() {
     let mut compiler = Compiler::new();
     assert!(compiler.subscribe_vm(&router_name(0), uuid(ObjectType::VirtualMachine, 0, 0)).is_empty());
-    assert!(compiler.subscribe_agent("host0").is_empty(), "a bare host name is under the default configuration");
+    assert!(
+        compiler.subscribe_agent("host0").is_empty(),
+        "a bare host name is under the default configuration"
+    );
     assert!(compiler.subscribe_vm("host0", uuid(ObjectType::VirtualMachine, 0, 0)).is_empty());
     let mut replica = Replica::default();
     for change in workload() {
@@ -324,22 +355,31 @@ fn bad_configuration_is_skipped_and_named() {
         rule.as_object_mut().unwrap().extend(patch.as_object().unwrap().clone());
         rule
     };
-    let p = policy(0, 0, json!([
-        rule(json!({"protocol": "carrier-pigeon"})),
-        rule(json!({"dst_ports": [{"start_port": 9, "end_port": 1}]})),
-        rule(json!({"src_addresses": [{}]})),
-        rule(json!({"src_addresses": []})),
-        rule(json!({"action_list": null})),
-        rule(json!({"action_list": {"simple_action": "pass", "apply_service": ["a:b"]}})),
-        rule(json!({"dst_addresses": [{"subnet": {"ip_prefix": "10.0.0.0", "ip_prefix_len": 77}}]})),
-        rule(json!({"dst_addresses": [{"virtual_network": "no:such:network"}]})),
-    ]));
+    let p = policy(
+        0,
+        0,
+        json!([
+            rule(json!({"protocol": "carrier-pigeon"})),
+            rule(json!({"dst_ports": [{"start_port": 9, "end_port": 1}]})),
+            rule(json!({"src_addresses": [{}]})),
+            rule(json!({"src_addresses": []})),
+            rule(json!({"action_list": null})),
+            rule(json!({"action_list": {"simple_action": "pass", "apply_service": ["a:b"]}})),
+            rule(json!({"dst_addresses": [{"subnet": {"ip_prefix": "10.0.0.0", "ip_prefix_len": 77}}]})),
+            rule(json!({"dst_addresses": [{"virtual_network": "no:such:network"}]})),
+        ]),
+    );
     let broken = Make::new(ObjectType::NetworkPolicy, uuid(ObjectType::NetworkPolicy, 1, 0), "a:b:c")
         .prop("network_policy_entries", json!("text"));
     let vn = attach(network(0, 0), &p, 0).prop("virtual_network_network_id", json!("x"));
     let twin = Make::new(ObjectType::VirtualNetwork, uuid(ObjectType::VirtualNetwork, 0, 9), A);
     let derived = Make::new(ObjectType::RouteTarget, uuid(ObjectType::RouteTarget, 0, 0), "target:1:1");
-    let port = interface(0, 0).refer(ObjectType::VirtualNetwork, uuid(ObjectType::VirtualNetwork, 7, 0), "x:y:z", None);
+    let port = interface(0, 0).refer(
+        ObjectType::VirtualNetwork,
+        uuid(ObjectType::VirtualNetwork, 7, 0),
+        "x:y:z",
+        None,
+    );
     compiler.apply(&[p, broken.put(), vn.put(), twin.put(), derived.put(), port.put()]);
     let rules: Vec<_> = compiler.intent().problems.iter().filter_map(|p| p.rule).collect();
     assert_eq!(rules, [0, 1, 2, 3, 4, 5, 6]);

@@ -1,6 +1,8 @@
 //! Random edit sequences: incremental equals from scratch, order does not matter, agents hold exactly what a new
 //! subscription would give them.
 
+#![allow(clippy::unwrap_used)]
+
 mod common;
 
 use common::*;
@@ -120,7 +122,8 @@ fn put_network() -> impl Strategy<Value = Change> {
             make = make.refer(ObjectType::NetworkPolicy, id, &policy_name(policy), Some(attr));
         }
         for (ipam, size) in ipams {
-            let attr = json!({"ipam_subnets": [{"subnet": {"ip_prefix": "10.0.0.0", "ip_prefix_len": 24 + size}}]});
+            let attr =
+                json!({"ipam_subnets": [{"subnet": {"ip_prefix": "10.0.0.0", "ip_prefix_len": 24 + size}}]});
             let id = uuid(ObjectType::NetworkIpam, ipam, 0);
             make = make.refer(ObjectType::NetworkIpam, id, &format!("x:ipam{ipam}"), Some(attr));
         }
@@ -148,7 +151,12 @@ fn put_port() -> impl Strategy<Value = Change> {
             make = make.refer(ObjectType::VirtualNetwork, id, &network_name(n), None);
         }
         for n in groups {
-            make = make.refer(ObjectType::SecurityGroup, uuid(ObjectType::SecurityGroup, n, 0), &group_name(n), None);
+            make = make.refer(
+                ObjectType::SecurityGroup,
+                uuid(ObjectType::SecurityGroup, n, 0),
+                &group_name(n),
+                None,
+            );
         }
         for n in machines {
             let id = uuid(ObjectType::VirtualMachine, n, 0);
@@ -167,7 +175,12 @@ fn put_address() -> impl Strategy<Value = Change> {
         let port_id = uuid(ObjectType::VirtualMachineInterface, port, 0);
         address(number, "10.0.0.3")
             .refer(ObjectType::VirtualMachineInterface, port_id, "a:b:c", None)
-            .refer(ObjectType::VirtualNetwork, uuid(ObjectType::VirtualNetwork, network, 0), &network_name(network), None)
+            .refer(
+                ObjectType::VirtualNetwork,
+                uuid(ObjectType::VirtualNetwork, network, 0),
+                &network_name(network),
+                None,
+            )
             .put()
     })
 }

@@ -101,7 +101,12 @@ impl Agents {
     }
 
     /// Takes a virtual machine from an agent.
-    pub(crate) fn unsubscribe_machine(&mut self, view: &View<'_>, name: &str, machine: Uuid) -> Vec<ConfigOp> {
+    pub(crate) fn unsubscribe_machine(
+        &mut self,
+        view: &View<'_>,
+        name: &str,
+        machine: Uuid,
+    ) -> Vec<ConfigOp> {
         let Some(&id) = self.by_name.get(name) else { return Vec::new() };
         if !self.agents.get_mut(&id).is_some_and(|agent| agent.machines.remove(&machine)) {
             return Vec::new();
@@ -111,7 +116,12 @@ impl Agents {
     }
 
     /// What the agents have to be told about a changed graph.
-    pub(crate) fn changed(&mut self, view: &View<'_>, touched: &Touched, out: &mut BTreeMap<String, Vec<ConfigOp>>) {
+    pub(crate) fn changed(
+        &mut self,
+        view: &View<'_>,
+        touched: &Touched,
+        out: &mut BTreeMap<String, Vec<ConfigOp>>,
+    ) {
         let mut work: BTreeMap<u32, Work> = BTreeMap::new();
         for vertex in &touched.grown {
             self.holders(vertex).for_each(|id| {
@@ -258,8 +268,9 @@ impl Agent {
 
     /// Walks from the roots anew and compares.
     fn walk_again(&mut self, view: &View<'_>) -> Difference {
-        let old_reached = std::mem::take(&mut self.reached);
-        let old_edges = std::mem::take(&mut self.edges);
+        let (reached, edges) = (self.reached.len(), self.edges.len());
+        let old_reached = std::mem::replace(&mut self.reached, HashSet::with_capacity(reached));
+        let old_edges = std::mem::replace(&mut self.edges, HashSet::with_capacity(edges));
         let now = self.walk_on(view, BTreeSet::new());
         Difference {
             lost: old_reached.iter().filter(|v| !self.reached.contains(v)).copied().collect(),

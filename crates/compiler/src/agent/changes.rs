@@ -1,6 +1,6 @@
 //! What a step changed in the graph, as far as walks are concerned.
 
-use super::schema::{LinkType, Relation, Schema};
+use super::schema::{Relation, Schema};
 use super::view::{Vertex, View, same_properties};
 use crate::objects::Key;
 use serde_json::Value;
@@ -20,7 +20,12 @@ struct Before {
 
 impl Batch {
     /// Notes an object's state; only the first note of a step counts.
-    pub(crate) fn note(&mut self, key: Key, object: Option<Arc<Object>>, overlay: Vec<(ObjectType, Reference)>) {
+    pub(crate) fn note(
+        &mut self,
+        key: Key,
+        object: Option<Arc<Object>>,
+        overlay: Vec<(ObjectType, Reference)>,
+    ) {
         self.0.entry(key).or_insert(Before { object, overlay });
     }
 
@@ -79,7 +84,13 @@ impl Touched {
         }
     }
 
-    fn changed(&mut self, view: &View<'_>, key: Key, old: (&Object, &[(ObjectType, Reference)]), new: &Object) {
+    fn changed(
+        &mut self,
+        view: &View<'_>,
+        key: Key,
+        old: (&Object, &[(ObjectType, Reference)]),
+        new: &Object,
+    ) {
         if !same_properties(old.0, new) {
             self.content.insert(Vertex::Object(key));
         }
@@ -103,17 +114,17 @@ impl Touched {
 /// Marks the ends of a link the walk may start from.
 fn mark(set: &mut BTreeSet<Vertex>, key: Key, (containment, other): (bool, Key)) {
     let schema = Schema::get();
-    // As holder of the reference, or as child.
-    let (link, out, back): (Option<&LinkType>, fn(&LinkType) -> bool, fn(&LinkType) -> bool) = if containment {
-        (schema.parent_link(other.0, key.0), |l| l.backward, |l| l.forward)
+    // The holder of a reference is `key`; the holder of a child is the other one.
+    let (holder, held, link) = if containment {
+        (other, key, schema.parent_link(other.0, key.0))
     } else {
-        (schema.ref_link(key.0, other.0), |l| l.forward, |l| l.backward)
+        (key, other, schema.ref_link(key.0, other.0))
     };
-    if link.is_some_and(out) {
-        set.insert(Vertex::Object(key));
+    if link.is_some_and(|link| link.forward) {
+        set.insert(Vertex::Object(holder));
     }
-    if link.is_some_and(back) {
-        set.insert(Vertex::Object(other));
+    if link.is_some_and(|link| link.backward) {
+        set.insert(Vertex::Object(held));
     }
 }
 

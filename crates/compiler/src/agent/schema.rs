@@ -36,7 +36,7 @@ pub(super) struct LinkType {
     /// The walk may go the other way.
     pub(super) backward: bool,
     /// The link is a node of its own.
-    pub(super) attributed: bool,
+    attributed: bool,
 }
 
 /// What is known about links.
@@ -88,7 +88,14 @@ impl Schema {
         schema
     }
 
-    fn steps_along(&mut self, from: ObjectType, to: ObjectType, link: &LinkType, there: Relation, back: Relation) {
+    fn steps_along(
+        &mut self,
+        from: ObjectType,
+        to: ObjectType,
+        link: &LinkType,
+        there: Relation,
+        back: Relation,
+    ) {
         let attributed = link.attributed;
         if link.forward {
             self.steps.entry(from).or_default().push(Step { relation: there, other: to, attributed });
@@ -101,7 +108,8 @@ impl Schema {
 
 fn link_type(from: ObjectType, to: ObjectType, attributed: bool) -> LinkType {
     let special = LINK_NAMES.iter().find(|(f, t, _)| *f == from.name() && *t == to.name());
-    let name = special.map_or_else(|| format!("{}-{}", from.name(), to.name()), |(_, _, name)| (*name).to_owned());
+    let name =
+        special.map_or_else(|| format!("{}-{}", from.name(), to.name()), |(_, _, name)| (*name).to_owned());
     let sent = |object_type: ObjectType| links_out_of(object_type.name()).is_some();
     // An attributed link is walked through its own node, which must be listed as well.
     let passable = sent(from) && sent(to) && (!attributed || listed(&name, &name));

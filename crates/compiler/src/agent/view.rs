@@ -55,7 +55,11 @@ impl<'a> View<'a> {
     }
 
     /// References of an object to one type: configured, or added by the compiler for types only it makes.
-    pub(super) fn refs(&self, object: &'a Object, to: ObjectType) -> impl Iterator<Item = &'a Reference> + use<'a> {
+    pub(super) fn refs(
+        &self,
+        object: &'a Object,
+        to: ObjectType,
+    ) -> impl Iterator<Item = &'a Reference> + use<'a> {
         let key = (object.object_type, object.uuid);
         let added = to.info().derived && !object.object_type.info().derived;
         let overlay = if added { self.overlay.get(&key).map(Vec::as_slice).unwrap_or(&[]) } else { &[] };
@@ -153,7 +157,9 @@ impl Edge {
     fn metadata(&self) -> Option<&'static str> {
         let schema = Schema::get();
         let link = match (self.left, self.right) {
-            (Vertex::Object(left), Vertex::Object(right)) if self.containment => schema.parent_link(left.0, right.0),
+            (Vertex::Object(left), Vertex::Object(right)) if self.containment => {
+                schema.parent_link(left.0, right.0)
+            }
             (Vertex::Object(left), Vertex::Object(right)) => schema.ref_link(left.0, right.0),
             (Vertex::Link { from, to }, _) | (_, Vertex::Link { from, to }) => schema.ref_link(from.0, to.0),
         };

@@ -19,7 +19,11 @@ pub(super) const WALK: &[(&str, &[&str])] = &[
     ("virtual-router-network-ipam", &["virtual-router-network-ipam"]),
     (
         "virtual-machine",
-        &["virtual-machine-service-instance", "virtual-machine-interface-virtual-machine", "virtual-machine-tag"],
+        &[
+            "virtual-machine-service-instance",
+            "virtual-machine-interface-virtual-machine",
+            "virtual-machine-tag",
+        ],
     ),
     ("bgp-router", &["instance-bgp-router", "physical-router-bgp-router", "bgp-router-control-node-zone"]),
     ("bgp-as-a-service", &["bgpaas-bgp-router", "bgpaas-health-check", "bgpaas-control-node-zone"]),

@@ -44,7 +44,8 @@ impl Node for Connections {
                     candidates.insert(uuid);
                 }
                 None => {
-                    let missing = ProblemKind::Dangling { to: ObjectType::VirtualNetwork, name: name.clone() };
+                    let missing =
+                        ProblemKind::Dangling { to: ObjectType::VirtualNetwork, name: name.clone() };
                     complaints.add(None, missing);
                 }
             }
@@ -56,7 +57,9 @@ impl Node for Connections {
             }
         }
         candidates.remove(&key);
-        let mutual = |other: &Uuid| state.rules.get(*other).is_some_and(|other| names(other, row) && names(row, other));
+        let mutual = |other: &Uuid| {
+            state.rules.get(*other).is_some_and(|other| names(other, row) && names(row, other))
+        };
         let peers = candidates.into_iter().filter(mutual).collect();
         Some(ConnectionsRow { peers, problems: complaints.list })
     }

@@ -69,7 +69,8 @@ impl Node for Groups {
     }
 
     fn index(state: &mut State, change: &RowChange<GroupRow>) {
-        let mentions = |row: &Option<Arc<GroupRow>>| row.as_ref().map(|r| r.mentions.clone()).unwrap_or_default();
+        let mentions =
+            |row: &Option<Arc<GroupRow>>| row.as_ref().map(|r| r.mentions.clone()).unwrap_or_default();
         state.groups_naming.change(change.key, &mentions(&change.old), &mentions(&change.new));
     }
 
@@ -99,7 +100,8 @@ impl Lists<'_> {
                         continue;
                     }
                 };
-                let (Some(source), Some(destination)) = (self.resolve(rule, source), self.resolve(rule, destination))
+                let (Some(source), Some(destination)) =
+                    (self.resolve(rule, source), self.resolve(rule, destination))
                 else {
                     continue;
                 };

@@ -109,7 +109,8 @@ fn instance_object(network_uuid: Uuid, network: &NetworkRow, peers: &[&Arc<Netwo
     let mut names: Vec<FqName> = peers.iter().map(|peer| instance_name(&peer.fq_name)).collect();
     names.sort();
     if !names.is_empty() {
-        let peers = names.into_iter().map(|name| reference(ObjectType::RoutingInstance, name, Some(json!({}))));
+        let peers =
+            names.into_iter().map(|name| reference(ObjectType::RoutingInstance, name, Some(json!({}))));
         instance.refs.insert(ObjectType::RoutingInstance, peers.collect());
     }
     instance

@@ -6,12 +6,13 @@ use crate::engine::{Edge, Node, NodeId, Published, State, Table};
 use crate::{Problem, ProblemKind, Stage};
 use serde_json::json;
 use uuid::Uuid;
-use weft_model::{ObjectType, Reference};
+use weft_model::{FqName, ObjectType};
 
 /// One interface.
 #[derive(Debug, PartialEq)]
 pub(crate) struct InterfaceRow {
-    refs: Vec<(ObjectType, Reference)>,
+    /// Its networks.
+    networks: Vec<FqName>,
     problems: Vec<Problem>,
 }
 
@@ -34,25 +35,25 @@ impl Node for Interfaces {
     fn compute(state: &State, key: Uuid) -> Option<InterfaceRow> {
         let object = state.objects.get((ObjectType::VirtualMachineInterface, key))?;
         let mut complaints = Complaints::new(object, Stage::Interfaces);
-        let mut refs = Vec::new();
+        let mut networks = Vec::new();
         for network in object.refs_to(ObjectType::VirtualNetwork) {
             match state.networks.get(network.uuid) {
-                Some(row) => {
-                    let attr = json!({"direction": "both"});
-                    let name = instance_name(&row.fq_name);
-                    refs.push((ObjectType::RoutingInstance, reference(ObjectType::RoutingInstance, name, Some(attr))));
-                }
+                Some(row) => networks.push(row.fq_name.clone()),
                 None => {
                     let name = network.fq_name.to_string();
                     complaints.add(None, ProblemKind::Dangling { to: ObjectType::VirtualNetwork, name });
                 }
             }
         }
-        Some(InterfaceRow { refs, problems: complaints.list })
+        Some(InterfaceRow { networks, problems: complaints.list })
     }
 
     fn publish(row: &InterfaceRow, out: &mut Published) {
-        out.refs.extend_from_slice(&row.refs);
+        out.refs.extend(row.networks.iter().map(|network| {
+            let attr = json!({"direction": "both"});
+            let instance = reference(ObjectType::RoutingInstance, instance_name(network), Some(attr));
+            (ObjectType::RoutingInstance, instance)
+        }));
         out.problems.extend_from_slice(&row.problems);
     }
 }

@@ -71,7 +71,8 @@ impl Node for Networks {
         let properties: VirtualNetworkType =
             complaints.read("virtual_network_properties").unwrap_or_default();
         let network_id = network_id(&properties, &mut complaints);
-        let configured = properties.vxlan_network_identifier.and_then(|id| u32::try_from(id).ok()).unwrap_or(0);
+        let configured =
+            properties.vxlan_network_identifier.and_then(|id| u32::try_from(id).ok()).unwrap_or(0);
         Some(NetworkRow {
             fq_name: object.fq_name.clone(),
             project: object.parent,
@@ -162,9 +163,9 @@ fn attachments(object: &Object, complaints: &mut Complaints<'_>) -> Vec<Attachme
             continue;
         }
         // Without a sequence it comes last.
-        let sequence = attribute.sequence.map_or((i64::MAX, i64::MAX), |s| {
-            (s.major.unwrap_or(i64::MAX), s.minor.unwrap_or(i64::MAX))
-        });
+        let sequence = attribute
+            .sequence
+            .map_or((i64::MAX, i64::MAX), |s| (s.major.unwrap_or(i64::MAX), s.minor.unwrap_or(i64::MAX)));
         let name = reference.fq_name.to_string();
         list.push((sequence, Attachment { policy: reference.uuid, name }));
     }

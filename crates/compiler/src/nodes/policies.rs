@@ -58,7 +58,11 @@ impl Node for Policies {
 }
 
 /// The good rules; a problem for each bad one.
-pub(super) fn read_rules(kind: RuleKind, entries: &PolicyEntriesType, complaints: &mut Complaints<'_>) -> Vec<Rule> {
+pub(super) fn read_rules(
+    kind: RuleKind,
+    entries: &PolicyEntriesType,
+    complaints: &mut Complaints<'_>,
+) -> Vec<Rule> {
     let mut rules = Vec::with_capacity(entries.policy_rule.len());
     for (index, rule) in entries.policy_rule.iter().enumerate() {
         match Rule::new(kind, index, rule) {

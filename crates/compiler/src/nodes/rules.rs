@@ -5,24 +5,25 @@
 
 use super::Complaints;
 use crate::acl::{AclBuilder, Entry, IMPLICIT_ALLOW_UUID, IMPLICIT_DENY_UUID, MAX_ENTRIES};
+use crate::derived::acl;
 use crate::edges;
 use crate::engine::{Edge, Node, NodeId, Published, RowChange, State, Table};
 use crate::objects::Key;
 use crate::rule::{ANY, LOCAL, Rule, RuleKind, all_ports};
 use crate::{Problem, ProblemKind, Stage};
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use uuid::Uuid;
-use weft_model::types::{AclRuleType, ActionListType, AddressType};
-use weft_model::{FqName, ObjectType};
+use weft_model::types::{AclEntriesType, AclRuleType, ActionListType, AddressType};
+use weft_model::{FqName, Object, ObjectType};
 
 /// One network's policies, expanded.
 #[derive(Debug, PartialEq)]
 pub(crate) struct RulesRow {
-    pub(crate) fq_name: FqName,
     pub(crate) name: String,
     pub(crate) project: Option<Key>,
-    /// The list's entries; `None` without policies.
-    pub(crate) entries: Option<Vec<AclRuleType>>,
+    /// The network's access control list. Without policies there is none: nothing but its own routes reaches it.
+    list: Option<Arc<Object>>,
     /// Networks its pass rules name.
     pub(crate) names: BTreeSet<String>,
     /// Whether a pass rule names every network.
@@ -63,12 +64,14 @@ impl Node for Rules {
                 None => expansion.dangling(None, &attachment.name),
             }
         }
-        let entries = (!network.attachments.is_empty()).then(|| expansion.tail());
+        let list = (!network.attachments.is_empty()).then(|| {
+            let entries = AclEntriesType { dynamic: Some(false), acl_rule: expansion.tail() };
+            acl((ObjectType::VirtualNetwork, key), list_name(&network.fq_name), entries)
+        });
         Some(RulesRow {
-            fq_name: network.fq_name.clone(),
             name: expansion.me,
             project: network.project,
-            entries,
+            list,
             names: expansion.names,
             any: expansion.any,
             problems: expansion.complaints.list,
@@ -84,6 +87,7 @@ impl Node for Rules {
     }
 
     fn publish(row: &RulesRow, out: &mut Published) {
+        out.objects.extend(row.list.clone());
         out.problems.extend_from_slice(&row.problems);
     }
 }
@@ -176,7 +180,8 @@ impl Expansion<'_> {
 
     /// Notes the network at the other side of a pass rule.
     fn connect(&mut self, source: &AddressType, destination: &AddressType) {
-        let (Some(source), Some(destination)) = (&source.virtual_network, &destination.virtual_network) else {
+        let (Some(source), Some(destination)) = (&source.virtual_network, &destination.virtual_network)
+        else {
             return;
         };
         let other = match (source, destination) {
@@ -216,5 +221,16 @@ impl Expansion<'_> {
 
     fn dangling(&mut self, rule: Option<usize>, name: &str) {
         self.complaints.add(rule, ProblemKind::Dangling { to: ObjectType::NetworkPolicy, name: name.into() });
+    }
+}
+
+/// `<network>:<network's own name>`; a network called like the lists of security groups gets another name, so that the
+/// names of the two kinds of lists never meet.
+fn list_name(network: &FqName) -> FqName {
+    let last = network.last();
+    if super::groups::LISTS.contains(&last) {
+        network.child(format!("{last}-network"))
+    } else {
+        network.child(last)
     }
 }

@@ -1,5 +1,5 @@
 //! Helpers of the compiler's tests: making objects, and an agent that replays what it is sent.
-#![allow(dead_code)]
+#![allow(dead_code, clippy::unwrap_used, clippy::panic)]
 
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -98,7 +98,10 @@ impl Replica {
             }
         }
         for link in &self.links {
-            assert!(self.nodes.contains_key(&link.left) && self.nodes.contains_key(&link.right), "loose {link:?}");
+            assert!(
+                self.nodes.contains_key(&link.left) && self.nodes.contains_key(&link.right),
+                "loose {link:?}"
+            );
         }
     }
 
