@@ -26,8 +26,8 @@ pub(crate) fn up() -> Result<Topology> {
     let weft = binary()?;
     run(&weft, &["lab", "up", LAB])?;
     let path = |to: &str, address: &str| Path {
-        from_namespace: "weft-bench-w-a1".into(),
-        to_namespace: format!("weft-bench-w-{to}"),
+        from_namespace: "weft-bench-a1".into(),
+        to_namespace: format!("weft-bench-{to}"),
         address: address.into(),
     };
     Ok(Topology {
