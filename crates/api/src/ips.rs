@@ -74,7 +74,7 @@ async fn alloc_one(state: &ApiState, network: Uuid, request: &Request) -> Result
         let (_, address) = pick_address(&mut ctx, &subnets, request, OWNER.to_owned()).await?;
         // Whoever removes the subnet at this moment must see that it is in use.
         plan.op(weft_store::Op::put(layout::link_key(network), Bytes::new()));
-        if let Outcome::Done(_) = commit(state, plan, Some(network)).await? {
+        if let Outcome::Done = commit(state, plan, Some(network)).await? {
             return Ok(address);
         }
     }
@@ -126,7 +126,7 @@ async fn release(state: &ApiState, network: Uuid, addresses: &[IpAddr]) -> Resul
                 None => {}
             }
         }
-        if let Outcome::Done(_) = commit(state, plan, Some(network)).await? {
+        if let Outcome::Done = commit(state, plan, Some(network)).await? {
             return Ok(());
         }
     }

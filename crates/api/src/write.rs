@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use uuid::Uuid;
 use weft_model::{FqName, Object, ObjectType, Reference, defaults};
-use weft_store::{Revision, TxnResult, layout};
+use weft_store::{TxnResult, layout};
 
 /// How often a write is tried anew when others write the same objects.
 const ATTEMPTS: usize = 64;
@@ -19,7 +19,7 @@ const SHOWN_BLOCKERS: usize = 20;
 
 /// Whether a transaction went through.
 pub(crate) enum Outcome {
-    Done(Revision),
+    Done,
     Again,
 }
 
@@ -28,7 +28,7 @@ pub(crate) async fn commit(state: &ApiState, plan: Plan, own: Option<Uuid>) -> R
     let key = match state.store().txn(plan.into_txn()).await? {
         TxnResult::Committed(revision) => {
             state.wrote(revision);
-            return Ok(Outcome::Done(revision));
+            return Ok(Outcome::Done);
         }
         TxnResult::Conflict { key } => key,
     };
@@ -69,7 +69,7 @@ pub(crate) async fn create(
         hooks::put(&mut Context { state, plan: &mut plan }, &mut object, None).await?;
         stamp(&mut object, None);
         plan.put_object(&object, None)?;
-        if let Outcome::Done(_) = commit(state, plan, None).await? {
+        if let Outcome::Done = commit(state, plan, None).await? {
             return Ok(object);
         }
     }
@@ -282,7 +282,7 @@ pub(crate) async fn mutate(
         hooks::put(&mut Context { state, plan: &mut plan }, &mut new, Some(&old)).await?;
         stamp(&mut new, Some(&old));
         plan.put_object(&new, Some(&old))?;
-        if let Outcome::Done(_) = commit(state, plan, Some(uuid)).await? {
+        if let Outcome::Done = commit(state, plan, Some(uuid)).await? {
             return Ok(new);
         }
     }
@@ -329,7 +329,7 @@ pub(crate) async fn delete(
     for _ in 0..ATTEMPTS {
         let mut plan = Plan::default();
         plan_delete(state, &mut plan, (object_type, uuid), view).await?;
-        if let Outcome::Done(_) = commit(state, plan, Some(uuid)).await? {
+        if let Outcome::Done = commit(state, plan, Some(uuid)).await? {
             return Ok(());
         }
     }
