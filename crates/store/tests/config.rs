@@ -1,5 +1,7 @@
 //! Keys and encoding of objects; snapshot and changes of the configuration, also while it is being written.
 
+#![allow(clippy::unwrap_used, clippy::panic)]
+
 mod common;
 
 use std::collections::BTreeMap;

@@ -1,5 +1,7 @@
 //! The embedded store: conformance, and what is its own: reopening, locking, bounds of the log, slow watchers.
 
+#![allow(clippy::unwrap_used, clippy::panic)]
+
 mod common;
 
 use std::sync::Arc;

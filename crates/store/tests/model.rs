@@ -1,5 +1,7 @@
 //! Random transactions against a plain map: same outcomes, same contents, and a watcher that replays to the same.
 
+#![allow(clippy::unwrap_used, clippy::panic)]
+
 use std::collections::BTreeMap;
 
 use bytes::Bytes;

@@ -54,7 +54,7 @@ impl Resolution {
 enum Lookup {
     /// Records of the type asked for; none if the name exists without any.
     Records(Vec<Record>, Vec<Record>),
-    Alias(Record, Name),
+    Alias(Box<Record>, Name),
     /// The name would have to be ours and is not there.
     Absent(Vec<Record>),
     /// Not ours.
@@ -140,7 +140,7 @@ impl View<'_> {
         for _ in 0..=MAX_ALIASES {
             let (code, authorities) = match self.lookup(&name, query_type) {
                 Lookup::Alias(record, target) => {
-                    answers.push(record);
+                    answers.push(*record);
                     name = target;
                     continue;
                 }
@@ -163,12 +163,12 @@ impl View<'_> {
     }
 
     fn lookup(&self, name: &Name, query_type: RecordType) -> Lookup {
-        for found in
-            [self.host(name, query_type), self.record(name, query_type), self.pointer(name, query_type)]
-        {
-            if let Some(found) = found {
-                return found;
-            }
+        let found = self
+            .host(name, query_type)
+            .or_else(|| self.record(name, query_type))
+            .or_else(|| self.pointer(name, query_type));
+        if let Some(found) = found {
+            return found;
         }
         let inside = self.chain.iter().find(|domain| domain.name.zone_of(name));
         let own = self.host_domain().filter(|domain| domain.zone_of(name));
@@ -237,7 +237,7 @@ impl View<'_> {
             }
             for entry in entries {
                 if let RData::CNAME(target) = &entry.data {
-                    return Some(Lookup::Alias(record(entry), target.0.to_lowercase()));
+                    return Some(Lookup::Alias(Box::new(record(entry)), target.0.to_lowercase()));
                 }
             }
             exists.get_or_insert_with(|| Lookup::Records(vec![], vec![domain.soa()]));
@@ -260,7 +260,7 @@ impl View<'_> {
             return Some(Lookup::Records(self.ordered(records, true), vec![]));
         }
         let overlaps = |subnet: &IpNet| subnet.contains(&asked) || asked.contains(subnet);
-        let ours = network.subnets.iter().any(|subnet| overlaps(subnet));
+        let ours = network.subnets.iter().any(overlaps);
         match (ours, whole) {
             (false, _) => None,
             (true, true) => Some(Lookup::Absent(vec![])),
