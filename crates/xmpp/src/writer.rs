@@ -103,10 +103,18 @@ pub fn is_xml_char(c: char) -> bool {
     matches!(c, '\t' | '\n' | '\r' | '\u{20}'..='\u{D7FF}' | '\u{E000}'..='\u{FFFD}' | '\u{10000}'..)
 }
 
-/// Whether the text can stand as an element or attribute name (ASCII names, and any non-ASCII letter).
+/// Whether the text can stand as an element or attribute name, with or without a prefix (ASCII names, and
+/// any non-ASCII letter).
 #[must_use]
 pub fn is_name(name: &str) -> bool {
-    let first = |b: u8| b.is_ascii_alphabetic() || b == b'_' || b == b':';
+    match name.split_once(':') {
+        Some((prefix, local)) => is_local_name(prefix) && is_local_name(local),
+        None => is_local_name(name),
+    }
+}
+
+fn is_local_name(name: &str) -> bool {
+    let first = |b: u8| b.is_ascii_alphabetic() || b == b'_';
     let rest = |b: u8| first(b) || b.is_ascii_digit() || b == b'-' || b == b'.';
     match name.as_bytes() {
         [head, tail @ ..] if name.is_ascii() => first(*head) && tail.iter().all(|b| rest(*b)),
@@ -171,6 +179,13 @@ mod tests {
     #[test]
     fn names() {
         assert!(is_name("virtual-DNS") && is_name("stream:features"));
-        assert!(!is_name("") && !is_name("1a") && !is_name("a b") && !is_name("a>"));
+        assert!(
+            !is_name("")
+                && !is_name("1a")
+                && !is_name("a b")
+                && !is_name(":a")
+                && !is_name("a:b:c")
+                && !is_name("a>")
+        );
     }
 }

@@ -100,7 +100,7 @@ impl<'a> Builder<'a> {
         }
         self.elements += 1;
         let name = tag.name().into_inner();
-        if !is_name(name) {
+        if !is_name(name) || !attributes_separated(tag.attributes_raw()) {
             return Err(ParseError::Malformed);
         }
         let mut element = Element::new(name);
@@ -169,6 +169,22 @@ fn resolve(name: &str) -> Result<char, ParseError> {
         .and_then(char::from_u32)
         .filter(|c| is_xml_char(*c))
         .ok_or(ParseError::IllegalCharacter)
+}
+
+/// Whether white space follows every attribute value that something follows.
+fn attributes_separated(raw: &str) -> bool {
+    let mut quote = None;
+    let mut after_value = false;
+    raw.bytes().all(|b| {
+        let separated = !after_value || b.is_ascii_whitespace();
+        after_value = quote == Some(b);
+        quote = match quote {
+            None if matches!(b, b'"' | b'\'') => Some(b),
+            Some(open) if open == b => None,
+            other => other,
+        };
+        separated
+    })
 }
 
 /// An attribute value as XML defines it: references resolved, literal white space turned into spaces.
