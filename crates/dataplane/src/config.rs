@@ -29,8 +29,8 @@ pub struct Config {
     pub vxlan_port: u16,
     /// The fabric interface's own MAC.
     pub fabric_mac: [u8; 6],
-    /// Zero.
-    pub reserved: [u8; 6],
+    /// The gateway's MAC in every network: frames to it from VXLAN or an L2 label of a network are routed.
+    pub gateway_mac: [u8; 6],
     /// Events a CPU may send per second; zero means none.
     pub events_per_second: u32,
     /// Zero.
@@ -92,4 +92,32 @@ impl Default for Limits {
             event_bytes: 1 << 18,
         }
     }
+}
+
+/// Slots of the table of program stages.
+pub mod stage {
+    /// `workload6`.
+    pub const WORKLOAD6: u32 = 0;
+    /// `workload_new4`.
+    pub const WORKLOAD_NEW4: u32 = 1;
+    /// `workload_new6`.
+    pub const WORKLOAD_NEW6: u32 = 2;
+    /// `fabric6`.
+    pub const FABRIC6: u32 = 3;
+    /// `fabric_new4`.
+    pub const FABRIC_NEW4: u32 = 4;
+    /// `fabric_new6`.
+    pub const FABRIC_NEW6: u32 = 5;
+    /// `dropped`.
+    pub const DROPPED: u32 = 6;
+    /// Every stage with its program's name.
+    pub const ALL: [(u32, &str); 7] = [
+        (WORKLOAD6, "workload6"),
+        (WORKLOAD_NEW4, "workload_new4"),
+        (WORKLOAD_NEW6, "workload_new6"),
+        (FABRIC6, "fabric6"),
+        (FABRIC_NEW4, "fabric_new4"),
+        (FABRIC_NEW6, "fabric_new6"),
+        (DROPPED, "dropped"),
+    ];
 }

@@ -1,5 +1,9 @@
 //! Flow keys and entries. A session is two entries, one a direction; each can compute the other's key.
 
+use crate::hash;
+use crate::judge::Tables;
+use crate::tables::Route;
+
 /// Key of the IPv4 flow table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(C)]
@@ -125,4 +129,170 @@ pub struct FragmentPorts {
     pub dport: [u8; 2],
     /// Zero.
     pub reserved: u32,
+}
+
+/// What the two families have in common: keys with an opposite, a hash and a route table of their own.
+pub trait FlowKey: Copy + Sized {
+    /// The key of the other direction, whose packets are in `zone`.
+    #[must_use]
+    fn reversed(&self, zone: u16) -> Self;
+    /// Hash for the tunnel's source port.
+    fn hash(&self, seed: u32) -> u32;
+    /// The fragment table's key for this datagram.
+    fn fragment(&self, id: [u8; 4], ifindex: u32) -> FragmentKey;
+    /// VRF.
+    fn zone(&self) -> u16;
+    /// IP protocol.
+    fn protocol(&self) -> u8;
+    /// Source and destination ports, network order.
+    fn ports(&self) -> ([u8; 2], [u8; 2]);
+    /// Sets the ports (of a later fragment, from its head).
+    fn set_ports(&mut self, sport: [u8; 2], dport: [u8; 2]);
+    /// The route to the source in a VRF.
+    fn source_route<'a, T: Tables>(&self, tables: &'a T, vrf: u16) -> Option<&'a Route>;
+    /// The route to the destination in a VRF.
+    fn destination_route<'a, T: Tables>(&self, tables: &'a T, vrf: u16) -> Option<&'a Route>;
+}
+
+#[inline(always)]
+const fn ports_word(sport: [u8; 2], dport: [u8; 2]) -> u32 {
+    u32::from_be_bytes([sport[0], sport[1], dport[0], dport[1]])
+}
+
+#[inline(always)]
+const fn word(b: &[u8; 16], at: usize) -> u32 {
+    u32::from_be_bytes([b[at], b[at + 1], b[at + 2], b[at + 3]])
+}
+
+impl FlowKey for FlowKey4 {
+    #[inline(always)]
+    fn reversed(&self, zone: u16) -> Self {
+        FlowKey4 { src: self.dst, dst: self.src, sport: self.dport, dport: self.sport, zone, ..*self }
+    }
+
+    #[inline(always)]
+    fn hash(&self, seed: u32) -> u32 {
+        let tail = (u32::from(self.zone) << 8) | u32::from(self.protocol);
+        hash::words(
+            seed,
+            [u32::from_be_bytes(self.src), u32::from_be_bytes(self.dst), ports_word(self.sport, self.dport), tail],
+        )
+    }
+
+    #[inline(always)]
+    fn fragment(&self, id: [u8; 4], ifindex: u32) -> FragmentKey {
+        let mut key = FragmentKey {
+            src: [0; 16],
+            dst: [0; 16],
+            id,
+            zone: self.zone,
+            protocol: self.protocol,
+            version: 4,
+            ifindex,
+        };
+        key.src[..4].copy_from_slice(&self.src);
+        key.dst[..4].copy_from_slice(&self.dst);
+        key
+    }
+
+    #[inline(always)]
+    fn zone(&self) -> u16 {
+        self.zone
+    }
+
+    #[inline(always)]
+    fn protocol(&self) -> u8 {
+        self.protocol
+    }
+
+    #[inline(always)]
+    fn ports(&self) -> ([u8; 2], [u8; 2]) {
+        (self.sport, self.dport)
+    }
+
+    #[inline(always)]
+    fn set_ports(&mut self, sport: [u8; 2], dport: [u8; 2]) {
+        self.sport = sport;
+        self.dport = dport;
+    }
+
+    #[inline(always)]
+    fn source_route<'a, T: Tables>(&self, tables: &'a T, vrf: u16) -> Option<&'a Route> {
+        tables.route4(vrf, self.src)
+    }
+
+    #[inline(always)]
+    fn destination_route<'a, T: Tables>(&self, tables: &'a T, vrf: u16) -> Option<&'a Route> {
+        tables.route4(vrf, self.dst)
+    }
+}
+
+impl FlowKey for FlowKey6 {
+    #[inline(always)]
+    fn reversed(&self, zone: u16) -> Self {
+        FlowKey6 { src: self.dst, dst: self.src, sport: self.dport, dport: self.sport, zone, ..*self }
+    }
+
+    #[inline(always)]
+    fn hash(&self, seed: u32) -> u32 {
+        let (s, d) = (&self.src, &self.dst);
+        let tail = (u32::from(self.zone) << 8) | u32::from(self.protocol);
+        hash::words(
+            seed,
+            [
+                word(s, 0) ^ word(s, 4),
+                word(s, 8),
+                word(s, 12),
+                word(d, 0) ^ word(d, 4),
+                word(d, 8),
+                word(d, 12),
+                ports_word(self.sport, self.dport),
+                tail,
+            ],
+        )
+    }
+
+    #[inline(always)]
+    fn fragment(&self, id: [u8; 4], ifindex: u32) -> FragmentKey {
+        FragmentKey {
+            src: self.src,
+            dst: self.dst,
+            id,
+            zone: self.zone,
+            protocol: self.protocol,
+            version: 6,
+            ifindex,
+        }
+    }
+
+    #[inline(always)]
+    fn zone(&self) -> u16 {
+        self.zone
+    }
+
+    #[inline(always)]
+    fn protocol(&self) -> u8 {
+        self.protocol
+    }
+
+    #[inline(always)]
+    fn ports(&self) -> ([u8; 2], [u8; 2]) {
+        (self.sport, self.dport)
+    }
+
+    #[inline(always)]
+    fn set_ports(&mut self, sport: [u8; 2], dport: [u8; 2]) {
+        self.sport = sport;
+        self.dport = dport;
+    }
+
+    #[inline(always)]
+    fn source_route<'a, T: Tables>(&self, tables: &'a T, vrf: u16) -> Option<&'a Route> {
+        tables.route6(vrf, &self.src)
+    }
+
+    #[inline(always)]
+    fn destination_route<'a, T: Tables>(&self, tables: &'a T, vrf: u16) -> Option<&'a Route> {
+        tables.route6(vrf, &self.dst)
+    }
 }

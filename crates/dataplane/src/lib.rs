@@ -8,10 +8,17 @@
 pub mod config;
 pub mod event;
 pub mod flow;
+pub mod hash;
 pub mod identity;
+pub mod judge;
+pub mod outer;
+pub mod packet;
+pub mod parse;
 pub mod raw;
 pub mod reason;
+pub mod reply;
 pub mod tables;
+pub mod tcp;
 pub mod trap;
 pub mod verdict;
 

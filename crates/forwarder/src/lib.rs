@@ -3,14 +3,20 @@
 //! Everything callers need is the [`Datapath`] trait: [`Forwarder`] is the real one, [`MemoryDatapath`] the one for
 //! tests of the agent. Nothing here decides about packets: the programs do.
 
+mod ageing;
 mod datapath;
 mod error;
+mod kernel;
+mod links;
+mod loader;
 mod memory;
+mod sys;
+mod table;
 
 pub use datapath::{
-    AgeOptions, AgeReport, Datapath, DropCount, FlowFilter, FlowRecord, SlotCounters, TimeoutRule,
-    VerdictEntry,
+    AgeOptions, AgeReport, Datapath, DropCount, FlowFilter, FlowRecord, SlotCounters, TimeoutRule, VerdictEntry,
 };
 pub use error::ForwarderError;
+pub use kernel::{Forwarder, Options};
 pub use memory::MemoryDatapath;
 pub use weft_dataplane as dataplane;

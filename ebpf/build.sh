@@ -1,0 +1,28 @@
+#!/bin/sh
+# Builds the eBPF object with whichever tool chain is here: Debian's rustc with sources, or rustup's nightly.
+# Prints the object's path. Cargo rebuilds only what changed.
+set -eu
+cd "$(dirname "$0")"
+fail() { echo "ebpf/build.sh: $1: run 'make setup'" >&2; exit 1; }
+PATH="${CARGO_HOME:-$HOME/.cargo}/bin:$PATH"
+command -v bpf-linker >/dev/null 2>&1 || fail "bpf-linker is not installed"
+
+target=bpfel-unknown-none
+flags="-C linker=bpf-linker -C link-arg=--btf -C debuginfo=2 -C target-cpu=v3 -C target-feature=+allows-misaligned-mem-access"
+has_src() { [ -d "$("$1" --print sysroot 2>/dev/null)/lib/rustlib/src/rust/library/core" ]; }
+
+# The outer cargo's environment (a build script's) must not reach the inner one.
+for name in $(env | sed -n 's/^\(CARGO_[A-Z0-9_]*\|RUSTC[A-Z_]*\|RUSTFLAGS\|RUSTUP_TOOLCHAIN\|RUSTDOC\|TARGET\|HOST\|OUT_DIR\|PROFILE\|DEBUG\|OPT_LEVEL\|NUM_JOBS\)=.*/\1/p'); do
+    case "$name" in CARGO_HOME | CARGO_NET_*) ;; *) unset "$name" ;; esac
+done
+
+if [ -x /usr/bin/rustc ] && [ -x /usr/bin/cargo ] && has_src /usr/bin/rustc; then
+    RUSTC=/usr/bin/rustc RUSTC_BOOTSTRAP=1 RUSTFLAGS="$flags" CARGO_TARGET_DIR=target \
+        /usr/bin/cargo build --quiet --release --locked -Zbuild-std=core --target "$target" --ignore-rust-version >&2
+elif command -v rustup >/dev/null 2>&1 && rustup run nightly rustc --version >/dev/null 2>&1; then
+    RUSTFLAGS="$flags" CARGO_TARGET_DIR=target \
+        rustup run nightly cargo build --quiet --release --locked -Zbuild-std=core --target "$target" >&2
+else
+    fail "no Rust tool chain with library sources"
+fi
+echo "$PWD/target/$target/release/weft-ebpf"

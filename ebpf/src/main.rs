@@ -1,0 +1,116 @@
+//! The forwarder in the kernel: three programs at tc ingress, each with further stages reached by tail calls (a stage
+//! has a stack of its own, and the first ones stay short).
+//!
+//! `workload` runs on the host side of every workload's interface, `fabric` on the underlay interface, `pkt0` on the
+//! agent's TAP. What they decide is in `weft-dataplane`; here is what only the kernel can do: map lookups, changing
+//! and redirecting the packet. A packet that is ours either leaves, goes up to the agent, or is dropped with a
+//! counted reason; a packet from the underlay that is not ours goes to the host's stack untouched.
+#![no_std]
+#![no_main]
+#![allow(clippy::missing_safety_doc)]
+
+mod fabric;
+mod family;
+mod gateway;
+mod maps;
+mod output;
+mod pkt0;
+mod report;
+mod session;
+mod skb;
+mod trap;
+mod tunnel;
+mod workload;
+
+use aya_ebpf::{macros::classifier, programs::TcContext};
+
+use crate::family::{V4, V6};
+use crate::report::Failure;
+use crate::skb::Skb;
+
+/// Ingress of a workload's host-side interface: ARP, and IPv4 with a flow.
+#[classifier]
+pub fn workload(ctx: TcContext) -> i32 {
+    let skb = Skb::new(ctx.skb.skb);
+    finish(&skb, workload::run(&skb))
+}
+
+/// Second stage of `workload`: IPv6 with a flow.
+#[classifier]
+pub fn workload6(ctx: TcContext) -> i32 {
+    let skb = Skb::new(ctx.skb.skb);
+    finish(&skb, workload::known::<V6>(&skb))
+}
+
+/// Last stage of `workload`: IPv4 that must be judged.
+#[classifier]
+pub fn workload_new4(ctx: TcContext) -> i32 {
+    let skb = Skb::new(ctx.skb.skb);
+    finish(&skb, workload::judged::<V4>(&skb))
+}
+
+/// Last stage of `workload`: IPv6 that must be judged.
+#[classifier]
+pub fn workload_new6(ctx: TcContext) -> i32 {
+    let skb = Skb::new(ctx.skb.skb);
+    finish(&skb, workload::judged::<V6>(&skb))
+}
+
+/// Ingress of the underlay interface: IPv4 with a flow.
+#[classifier]
+pub fn fabric(ctx: TcContext) -> i32 {
+    let skb = Skb::new(ctx.skb.skb);
+    finish(&skb, fabric::run(&skb))
+}
+
+/// Second stage of `fabric`: IPv6 with a flow.
+#[classifier]
+pub fn fabric6(ctx: TcContext) -> i32 {
+    let skb = Skb::new(ctx.skb.skb);
+    finish(&skb, fabric::known::<V6>(&skb))
+}
+
+/// Last stage of `fabric`: IPv4 that must be judged.
+#[classifier]
+pub fn fabric_new4(ctx: TcContext) -> i32 {
+    let skb = Skb::new(ctx.skb.skb);
+    finish(&skb, fabric::judged::<V4>(&skb))
+}
+
+/// Last stage of `fabric`: IPv6 that must be judged.
+#[classifier]
+pub fn fabric_new6(ctx: TcContext) -> i32 {
+    let skb = Skb::new(ctx.skb.skb);
+    finish(&skb, fabric::judged::<V6>(&skb))
+}
+
+/// Ingress of the agent's TAP: packets that the agent injects.
+#[classifier]
+pub fn pkt0(ctx: TcContext) -> i32 {
+    let skb = Skb::new(ctx.skb.skb);
+    finish(&skb, pkt0::run(&skb))
+}
+
+/// Last stage of all of them: the packet is dropped, counted and reported.
+#[classifier]
+pub fn dropped(ctx: TcContext) -> i32 {
+    report::run(&Skb::new(ctx.skb.skb))
+}
+
+#[inline(always)]
+fn finish(skb: &Skb, result: Result<i32, Failure>) -> i32 {
+    match result {
+        Ok(action) => action,
+        Err(failure) => report::dropped(skb, failure),
+    }
+}
+
+#[cfg(not(test))]
+#[panic_handler]
+fn panic(_info: &core::panic::PanicInfo) -> ! {
+    loop {}
+}
+
+#[unsafe(link_section = "license")]
+#[unsafe(no_mangle)]
+static LICENSE: [u8; 13] = *b"Dual MIT/GPL\0";

@@ -1,0 +1,338 @@
+//! Flows: finding the entry of a packet, and making, refreshing and ending sessions.
+
+use aya_ebpf::helpers::generated::bpf_ktime_get_coarse_ns;
+use weft_dataplane::flow::{FLOW_DROP, FLOW_L2, FLOW_LOCAL, FLOW_REVERSE, Flow, FlowKey, FragmentPorts};
+use weft_dataplane::judge::{self, Entry, Judgement, Link, Tables, Way};
+use weft_dataplane::packet::protocol;
+use weft_dataplane::parse::{META_FRAGMENT, META_ICMP_ERROR, META_LATER, Meta};
+use weft_dataplane::tcp::{self, Step};
+use weft_dataplane::{DropReason, Interface, NextHop, hash};
+
+use crate::family::Family;
+use crate::maps::{self, FRAGMENTS, Kernel};
+use crate::report::Failure;
+use crate::skb::Skb;
+
+/// What a packet's flow (or, without one, the tables) says to do with it.
+#[derive(Clone, Copy)]
+pub struct Outcome {
+    /// Where it goes.
+    pub next_hop: &'static NextHop,
+    /// Inner destination MAC.
+    pub dmac: [u8; 6],
+    /// UDP source port of the tunnel.
+    pub source_port: [u8; 2],
+    /// The destination MAC stays as it is.
+    pub bridged: bool,
+}
+
+/// A parsed packet and how it came.
+pub struct Arrival<'a, K> {
+    /// Its flow key.
+    pub key: K,
+    /// Its facts.
+    pub meta: Meta,
+    /// Its MACs.
+    pub link: Link,
+    /// The interface it came from.
+    pub ifindex: u32,
+    /// The workload that sent it; `None` for the underlay.
+    pub interface: Option<&'a Interface>,
+    /// From the underlay: the next hop that the label or bridge table named.
+    pub next_hop: u32,
+    /// Counter slot to blame.
+    pub slot: u32,
+    /// Offset of the IP header.
+    pub l3: usize,
+}
+
+impl<'a, K> Arrival<'a, K> {
+    #[inline(always)]
+    fn entry(&self) -> Entry<'a> {
+        match self.interface {
+            Some(interface) => Entry::Workload { ifindex: self.ifindex, interface },
+            None => Entry::Fabric { ifindex: self.ifindex, next_hop: self.next_hop },
+        }
+    }
+
+    #[inline(always)]
+    fn fail(&self, reason: DropReason) -> Failure {
+        Failure { reason, slot: self.slot }
+    }
+}
+
+/// Gives a later fragment its head's ports, and remembers a head's.
+#[inline(always)]
+pub fn fragment_ports<K: FlowKey>(key: &mut K, meta: &Meta, ifindex: u32) -> Result<(), DropReason> {
+    if meta.flags & META_FRAGMENT == 0 {
+        return Ok(());
+    }
+    let fragment = &mut maps::scratch()?.fragment;
+    *fragment = key.fragment(meta.fragment_id, ifindex);
+    if meta.flags & META_LATER != 0 {
+        // SAFETY: a value that is being replaced still is a value.
+        let ports = unsafe { FRAGMENTS.get(&*fragment) }.ok_or(DropReason::FragmentWithoutHead)?;
+        key.set_ports(ports.sport, ports.dport);
+    } else {
+        let (sport, dport) = key.ports();
+        let _ = FRAGMENTS.insert(&*fragment, &FragmentPorts { sport, dport, reserved: 0 }, 0);
+    }
+    Ok(())
+}
+
+/// What the flow table says of a packet.
+pub enum Found {
+    /// Its flow's outcome.
+    Hit(Outcome),
+    /// The slow stage must decide: no flow, an old one, or an ICMP error.
+    Miss,
+}
+
+/// The outcome for a packet whose flow is known and still right.
+#[inline(always)]
+pub fn find<F: Family>(arrival: &Arrival<'_, F::Key>) -> Result<Found, Failure> {
+    if arrival.meta.flags & META_ICMP_ERROR != 0 {
+        return Ok(Found::Miss);
+    }
+    let Some(flow) = F::flows().get_ptr_mut(&arrival.key) else { return Ok(Found::Miss) };
+    // SAFETY: the entry may be reused by another session meanwhile: then a few counters are wrong, no more.
+    let flow = unsafe { &mut *flow };
+    let Some(next_hop) = valid(flow, arrival) else { return Ok(Found::Miss) };
+    if flow.flags & FLOW_DROP != 0 {
+        return Err(denied(flow, arrival));
+    }
+    Ok(hit::<F>(flow, next_hop, arrival))
+}
+
+/// The flow's next hop, if everything the flow was judged on still holds.
+#[inline(always)]
+fn valid<K: FlowKey>(flow: &Flow, arrival: &Arrival<'_, K>) -> Option<&'static NextHop> {
+    let link = &arrival.link;
+    let same_link = (flow.flags & FLOW_L2 != 0) == link.bridged && (!link.bridged || flow.dmac == link.dst);
+    let same_way = arrival.interface.is_some() || flow.next_hop == arrival.next_hop;
+    let zone = arrival.key.zone();
+    let current = flow.generation == judge::generations(&Kernel, zone, flow.peer_vrf);
+    if !(same_link && same_way && current && flow.in_ifindex == arrival.ifindex) {
+        return None;
+    }
+    let next_hop = maps::NEXT_HOPS.get(flow.next_hop)?;
+    if next_hop.generation == flow.next_hop_generation { Some(next_hop) } else { None }
+}
+
+#[inline(always)]
+fn hit<F: Family>(flow: &mut Flow, next_hop: &'static NextHop, arrival: &Arrival<'_, F::Key>) -> Found {
+    let outcome = Outcome {
+        next_hop,
+        dmac: flow.dmac,
+        source_port: flow.source_port,
+        bridged: flow.flags & FLOW_L2 != 0,
+    };
+    flow.packets += 1;
+    flow.bytes += u64::from(arrival.meta.length);
+    // SAFETY: plain helper call.
+    flow.last_seen = unsafe { bpf_ktime_get_coarse_ns() };
+    if arrival.meta.protocol == protocol::TCP {
+        let reverse = flow.flags & FLOW_REVERSE != 0;
+        match tcp::step(flow.tcp, arrival.meta.tcp_flags, reverse) {
+            Step::Stay => {}
+            Step::Change { own, peer } => {
+                flow.tcp = own;
+                if peer != 0 {
+                    tell_peer::<F>(flow, &arrival.key, peer);
+                }
+            }
+            Step::Done => finish::<F>(flow, &arrival.key),
+            Step::Reopen => return Found::Miss,
+        }
+    }
+    Found::Hit(outcome)
+}
+
+/// Adds TCP state bits to the other direction's entry.
+#[inline(always)]
+fn tell_peer<F: Family>(flow: &Flow, key: &F::Key, bits: u8) {
+    let other = key.reversed(flow.reverse_zone);
+    if let Some(peer) = F::flows().get_ptr_mut(&other) {
+        // SAFETY: as in `find`.
+        unsafe { (*peer).tcp |= bits };
+    }
+}
+
+/// Removes a session that both ends have closed.
+#[inline(always)]
+fn finish<F: Family>(flow: &Flow, key: &F::Key) {
+    let other = key.reversed(flow.reverse_zone);
+    let _ = F::flows().remove(&other);
+    let _ = F::flows().remove(key);
+}
+
+/// A drop that a flow remembers.
+#[inline(always)]
+fn denied<K: FlowKey>(flow: &Flow, arrival: &Arrival<'_, K>) -> Failure {
+    if let Ok(scratch) = maps::scratch() {
+        scratch.rule = flow.rule;
+        scratch.source_identity = flow.source_identity;
+        scratch.destination_identity = flow.destination_identity;
+    }
+    let reason = match DropReason::from_u8(flow.reason) {
+        Some(reason) => reason,
+        None => DropReason::Policy,
+    };
+    arrival.fail(reason)
+}
+
+/// Decides about a packet with no flow, or with one that must be judged again. `None`: it is for this vRouter itself.
+#[inline(always)]
+pub fn decide<F: Family>(skb: &Skb, arrival: &Arrival<'_, F::Key>) -> Result<Option<Outcome>, Failure> {
+    if arrival.meta.flags & META_ICMP_ERROR != 0 {
+        return icmp_error::<F>(skb, arrival).map(Some);
+    }
+    let key = &arrival.key;
+    let opens = arrival.meta.protocol == protocol::TCP && arrival.meta.tcp_flags & (tcp::SYN | tcp::ACK) == tcp::SYN;
+    // SAFETY: as in `find`.
+    let existing = F::flows().get_ptr_mut(key).map(|flow| unsafe { &mut *flow });
+    // A connection being opened is a new session, except that a repeated SYN belongs to the one it opened.
+    let existing = match existing {
+        Some(flow) if opens && (flow.flags & FLOW_REVERSE != 0 || tcp::is_closing(flow.tcp)) => None,
+        other => other,
+    };
+    let reverse = matches!(&existing, Some(flow) if flow.flags & FLOW_REVERSE != 0);
+    let judgement = &mut maps::scratch().map_err(|reason| arrival.fail(reason))?.judgement;
+    judge::judge(&Kernel, arrival.entry(), key, &arrival.link, reverse, judgement)
+        .map_err(|reason| arrival.fail(reason))?;
+    if judgement.receive {
+        return Ok(None);
+    }
+    remember(judgement, arrival)?;
+    if let Some(reason) = judgement.denied {
+        if let Some(flow) = existing {
+            refresh(flow, judgement, arrival.ifindex);
+            flow.flags |= FLOW_DROP;
+            flow.reason = reason as u8;
+        }
+        return Err(arrival.fail(reason));
+    }
+    let source_port = match existing {
+        Some(flow) => {
+            refresh(flow, judgement, arrival.ifindex);
+            flow.flags &= !FLOW_DROP;
+            flow.reason = 0;
+            flow.source_port
+        }
+        None => create::<F>(arrival, judgement)?,
+    };
+    let next_hop = maps::NEXT_HOPS.get(judgement.way.next_hop).ok_or(arrival.fail(DropReason::Internal))?;
+    Ok(Some(Outcome { next_hop, dmac: judgement.way.dmac, source_port, bridged: judgement.way.bridged }))
+}
+
+/// Leaves what policy said for a drop report.
+#[inline(always)]
+fn remember<K>(judgement: &Judgement, arrival: &Arrival<'_, K>) -> Result<(), Failure> {
+    let scratch = maps::scratch().map_err(|reason| arrival.fail(reason))?;
+    scratch.rule = judgement.rule;
+    scratch.source_identity = judgement.source_identity;
+    scratch.destination_identity = judgement.way.identity;
+    Ok(())
+}
+
+/// Writes what was judged into an entry; its age, counters and TCP state stay.
+#[inline(always)]
+fn refresh(flow: &mut Flow, judgement: &Judgement, ifindex: u32) {
+    // SAFETY: plain helper call.
+    flow.last_seen = unsafe { bpf_ktime_get_coarse_ns() };
+    flow.source_identity = judgement.source_identity;
+    flow.destination_identity = judgement.way.identity;
+    flow.in_ifindex = ifindex;
+    flow.rule = judgement.rule;
+    flow.reverse_zone = judgement.back_zone;
+    flow.peer_vrf = judgement.back_zone;
+    direct(flow, &judgement.way);
+    flow.flags &= !FLOW_LOCAL;
+    if judgement.local {
+        flow.flags |= FLOW_LOCAL;
+    }
+    flow.generation = judgement.generation;
+}
+
+/// Writes one direction's way out into its entry.
+#[inline(always)]
+fn direct(flow: &mut Flow, way: &Way) {
+    flow.next_hop = way.next_hop;
+    flow.next_hop_generation = match Kernel.next_hop(way.next_hop) {
+        Some(next_hop) => next_hop.generation,
+        None => 0,
+    };
+    flow.dmac = way.dmac;
+    flow.flags = if way.bridged { flow.flags | FLOW_L2 } else { flow.flags & !FLOW_L2 };
+}
+
+/// Makes both entries of a session; returns the tunnel's source port.
+#[inline(always)]
+fn create<F: Family>(arrival: &Arrival<'_, F::Key>, judgement: &Judgement) -> Result<[u8; 2], Failure> {
+    let config = maps::config().map_err(|reason| arrival.fail(reason))?;
+    let scratch = maps::scratch().map_err(|reason| arrival.fail(reason))?;
+    let flow = &mut scratch.flow;
+    let key = &arrival.key;
+    let full = arrival.fail(DropReason::FlowTableFull);
+    let source_port = hash::source_port(key.hash(config.hash_seed));
+    // SAFETY: plain helper call.
+    let now = unsafe { bpf_ktime_get_coarse_ns() };
+    flow.packets = 1;
+    flow.bytes = u64::from(arrival.meta.length);
+    flow.created = now;
+    flow.slot = arrival.slot;
+    flow.source_port = source_port;
+    flow.flags = 0;
+    flow.reason = 0;
+    flow.reserved = [0; 8];
+    let is_tcp = arrival.meta.protocol == protocol::TCP;
+    flow.tcp = if is_tcp { tcp::first(arrival.meta.tcp_flags) } else { 0 };
+    refresh(flow, judgement, arrival.ifindex);
+    F::flows().insert(key, &*flow, 0).map_err(|_| full)?;
+    let zone = key.zone();
+    flow.packets = 0;
+    flow.bytes = 0;
+    flow.tcp = 0;
+    flow.flags |= FLOW_REVERSE;
+    flow.reverse_zone = zone;
+    flow.peer_vrf = zone;
+    flow.in_ifindex = if judgement.back_ifindex != 0 { judgement.back_ifindex } else { config.fabric_ifindex };
+    flow.source_identity = judgement.way.identity;
+    flow.destination_identity = judgement.source_identity;
+    direct(flow, &judgement.back);
+    let back = scratch.key.as_mut_ptr().cast::<F::Key>();
+    // SAFETY: the room is as large and as aligned as the larger of the two keys.
+    let back = unsafe {
+        back.write(key.reversed(judgement.back_zone));
+        &*back
+    };
+    if F::flows().insert(back, &*flow, 0).is_err() {
+        let _ = F::flows().remove(key);
+        return Err(full);
+    }
+    Ok(source_port)
+}
+
+/// An ICMP error follows the flow it concerns, and makes none.
+#[inline(always)]
+fn icmp_error<F: Family>(skb: &Skb, arrival: &Arrival<'_, F::Key>) -> Result<Outcome, Failure> {
+    let none = arrival.fail(DropReason::IcmpErrorNoFlow);
+    let flow = F::flows().get_ptr_mut(&arrival.key).ok_or(none)?;
+    // SAFETY: as in `find`.
+    let flow = unsafe { &*flow };
+    let (same_source, same_destination) = F::same_addresses(skb, arrival.l3, &arrival.key);
+    if flow.in_ifindex != arrival.ifindex || flow.flags & FLOW_DROP != 0 || !same_destination {
+        return Err(none);
+    }
+    if arrival.interface.is_some() && !same_source {
+        return Err(arrival.fail(DropReason::SpoofedSource));
+    }
+    let next_hop = maps::NEXT_HOPS.get(flow.next_hop).ok_or(none)?;
+    Ok(Outcome {
+        next_hop,
+        dmac: flow.dmac,
+        source_port: flow.source_port,
+        bridged: arrival.link.bridged,
+    })
+}
+
