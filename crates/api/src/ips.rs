@@ -5,7 +5,7 @@ use crate::http::path_uuid;
 use crate::parse::{json_object, optional, shorten, uuid};
 use crate::plan::Plan;
 use crate::subnets::{Subnet, to_number};
-use crate::write::{Outcome, commit};
+use crate::write::{Outcome, commit, pause};
 use crate::{ApiError, ApiState};
 use axum::Json;
 use axum::extract::{Path, State};
@@ -67,13 +67,12 @@ fn family(value: &Value) -> Result<Option<bool>, ApiError> {
 }
 
 async fn alloc_one(state: &ApiState, network: Uuid, request: &Request) -> Result<IpAddr, ApiError> {
-    for _ in 0..ATTEMPTS {
+    for attempt in 0..ATTEMPTS {
+        pause(attempt, network).await;
         let mut plan = Plan::default();
         let mut ctx = Context { state, plan: &mut plan };
         let subnets = subnets(&mut ctx, network).await?;
         let (_, address) = pick_address(&mut ctx, &subnets, request, OWNER.to_owned()).await?;
-        // Whoever removes the subnet at this moment must see that it is in use.
-        plan.op(weft_store::Op::put(layout::link_key(network), Bytes::new()));
         if let Outcome::Done = commit(state, plan, Some(network)).await? {
             return Ok(address);
         }
@@ -107,7 +106,8 @@ pub(crate) async fn free(
 }
 
 async fn release(state: &ApiState, network: Uuid, addresses: &[IpAddr]) -> Result<(), ApiError> {
-    for _ in 0..ATTEMPTS {
+    for attempt in 0..ATTEMPTS {
+        pause(attempt, network).await;
         let mut plan = Plan::default();
         let subnets = subnets(&mut Context { state, plan: &mut plan }, network).await?;
         for address in addresses {

@@ -85,7 +85,12 @@ impl Plan {
 
     fn link(&mut self, target: (ObjectType, Uuid)) {
         self.require(Compare::present(layout::object_key(target.0, target.1)));
-        self.op(Op::put(layout::link_key(target.1), Bytes::new()));
+        self.touch(target.1);
+    }
+
+    /// Makes a deletion of the object, or of what its users rely on, at the same time conflict with this write.
+    pub(crate) fn touch(&mut self, uuid: Uuid) {
+        self.op(Op::put(layout::link_key(uuid), Bytes::new()));
     }
 
     /// Removes an object and its rows.

@@ -4,10 +4,13 @@ use crate::alloc::Cursors;
 use crate::{ApiError, DerivedSource};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use uuid::Uuid;
 use weft_model::{FqName, Object, ObjectType};
 use weft_store::{Revision, Store, layout};
 
+/// Most clients that watch at the same time.
+const MAX_WATCHERS: usize = 256;
 /// Entries read per page of a range.
 const PAGE: usize = 1024;
 
@@ -22,6 +25,7 @@ struct Inner {
     derived: Arc<dyn DerivedSource>,
     cursors: Cursors,
     last_write: AtomicU64,
+    watchers: Arc<Semaphore>,
 }
 
 /// An object as read, with the revision that wrote it.
@@ -43,7 +47,8 @@ impl ApiState {
     /// A service over `store` that shows derived objects from `derived`.
     pub fn new(store: Arc<dyn Store>, derived: Arc<dyn DerivedSource>) -> Self {
         let (cursors, last_write) = (Cursors::default(), AtomicU64::new(0));
-        Self { inner: Arc::new(Inner { store, derived, cursors, last_write }) }
+        let watchers = Arc::new(Semaphore::new(MAX_WATCHERS));
+        Self { inner: Arc::new(Inner { store, derived, cursors, last_write, watchers }) }
     }
 
     /// Creates the objects every installation has; those that exist are left alone.
@@ -61,6 +66,12 @@ impl ApiState {
 
     pub(crate) fn derived(&self) -> &dyn DerivedSource {
         self.inner.derived.as_ref()
+    }
+
+    /// A place among the watchers, given back when dropped.
+    pub(crate) fn watcher(&self) -> Result<OwnedSemaphorePermit, ApiError> {
+        let permit = Arc::clone(&self.inner.watchers).try_acquire_owned();
+        permit.map_err(|_| ApiError::unavailable(format!("there are {MAX_WATCHERS} watchers already")))
     }
 
     pub(crate) fn cursors(&self) -> &Cursors {
@@ -116,11 +127,17 @@ impl ApiState {
         entry.map(|e| parse_uuid(&e.value)).transpose()
     }
 
+    /// The type of a stored object's identity.
+    pub(crate) async fn stored_type_of(&self, uuid: Uuid) -> Result<Option<ObjectType>, ApiError> {
+        let Some(entry) = self.store().get(&layout::id_key(uuid)).await? else { return Ok(None) };
+        let name = std::str::from_utf8(&entry.value).map_err(|e| ApiError::internal(e.to_string()))?;
+        Ok(Some(name.parse()?))
+    }
+
     /// The type of an identity.
     pub(crate) async fn type_of(&self, uuid: Uuid) -> Result<Option<ObjectType>, ApiError> {
-        if let Some(entry) = self.store().get(&layout::id_key(uuid)).await? {
-            let name = std::str::from_utf8(&entry.value).map_err(|e| ApiError::internal(e.to_string()))?;
-            return Ok(Some(name.parse()?));
+        if let Some(object_type) = self.stored_type_of(uuid).await? {
+            return Ok(Some(object_type));
         }
         Ok(self.derived_current().await?.type_of(uuid).map(|(object_type, _)| object_type))
     }

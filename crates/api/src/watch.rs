@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::mpsc;
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use uuid::Uuid;
 use weft_model::{Change, Object, ObjectType};
 use weft_store::{Revision, config};
@@ -27,6 +27,7 @@ struct Watcher {
     views: BTreeMap<ObjectType, View>,
     known: BTreeSet<Uuid>,
     out: mpsc::Sender<Event>,
+    _place: OwnedSemaphorePermit,
 }
 
 /// The stream of events.
@@ -36,9 +37,10 @@ pub(crate) async fn watch(
     query: Query,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, ApiError> {
     let views = views(&base, &query)?;
+    let place = state.watcher()?;
     let (out, events) = mpsc::channel(QUEUE);
     let (objects, revision) = config::snapshot(state.store().as_ref()).await?;
-    let watcher = Watcher { state, views, known: BTreeSet::new(), out };
+    let watcher = Watcher { state, views, known: BTreeSet::new(), out, _place: place };
     tokio::spawn(watcher.run(objects, revision));
     let events = tokio_stream::wrappers::ReceiverStream::new(events).map(Ok);
     Ok(Sse::new(events).keep_alive(KeepAlive::new().interval(KEEPALIVE).text("")))
@@ -72,14 +74,16 @@ impl Watcher {
             return;
         }
         let mut changes = config::changes(Arc::clone(self.state.store()), revision);
-        while let Some(Ok((revision, changes))) = changes.next().await {
+        loop {
+            let next = tokio::select! {
+                next = changes.next() => next,
+                () = self.out.closed() => return,
+            };
+            let Some(Ok((revision, changes))) = next else { return };
             for change in changes {
                 if self.change(change, revision).await.is_none() {
                     return;
                 }
-            }
-            if self.out.is_closed() {
-                return;
             }
         }
     }

@@ -41,6 +41,19 @@ pub(crate) async fn commit(state: &ApiState, plan: Plan, own: Option<Uuid>) -> R
     Ok(Outcome::Again)
 }
 
+/// Lets other writers of the same objects finish first: nothing at first, then longer and not the same for everybody.
+pub(crate) async fn pause(attempt: usize, own: Uuid) {
+    const FREE_ATTEMPTS: usize = 3;
+    const MAX_MILLIS: u64 = 40;
+    if attempt < FREE_ATTEMPTS {
+        return;
+    }
+    let limit = u64::try_from(attempt).unwrap_or(MAX_MILLIS).min(MAX_MILLIS);
+    let entropy = u64::from(std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default().subsec_nanos());
+    let millis = 1 + (entropy ^ own.as_u64_pair().1) % limit;
+    tokio::time::sleep(std::time::Duration::from_millis(millis)).await;
+}
+
 fn too_busy() -> ApiError {
     ApiError::unavailable("too many concurrent writes to the same objects, try again")
 }
@@ -63,7 +76,8 @@ pub(crate) async fn create(
 ) -> Result<Object, ApiError> {
     writable(object_type)?;
     let uuid = input.uuid.unwrap_or_else(Uuid::new_v4);
-    for _ in 0..ATTEMPTS {
+    for attempt in 0..ATTEMPTS {
+        pause(attempt, uuid).await;
         let mut object = prepare(state, object_type, uuid, input).await?;
         let mut plan = Plan::default();
         hooks::put(&mut Context { state, plan: &mut plan }, &mut object, None).await?;
@@ -91,7 +105,7 @@ async fn prepare(
         let message = format!("{object_type} {} already exists with uuid: {holder}", object.fq_name);
         return Err(ApiError::conflict(message));
     }
-    if let Some(holder) = state.type_of(uuid).await? {
+    if let Some(holder) = state.stored_type_of(uuid).await? {
         return Err(ApiError::conflict(format!("uuid {uuid} already exists, of a {holder}")));
     }
     object.refs = resolve(state, object_type, &input.refs).await?;
@@ -269,7 +283,8 @@ pub(crate) async fn mutate(
     edit: &(dyn Fn(&mut Object) -> Result<(), ApiError> + Sync),
 ) -> Result<Object, ApiError> {
     writable(object_type)?;
-    for _ in 0..ATTEMPTS {
+    for attempt in 0..ATTEMPTS {
+        pause(attempt, uuid).await;
         let Loaded { object: old, revision } = state.require(object_type, uuid).await?;
         let mut new = old.clone();
         edit(&mut new)?;
@@ -326,7 +341,8 @@ pub(crate) async fn delete(
     view: &View,
 ) -> Result<(), ApiError> {
     writable(object_type)?;
-    for _ in 0..ATTEMPTS {
+    for attempt in 0..ATTEMPTS {
+        pause(attempt, uuid).await;
         let mut plan = Plan::default();
         plan_delete(state, &mut plan, (object_type, uuid), view).await?;
         if let Outcome::Done = commit(state, plan, Some(uuid)).await? {

@@ -62,7 +62,7 @@ pub(super) async fn put(
         if placement(old)? == wanted {
             return Ok(());
         }
-        delete(ctx, old)?;
+        delete(ctx, old).await?;
     }
     let (network, ipam, mut request) = wanted;
     if let Some(old) = old
@@ -94,6 +94,7 @@ pub(crate) async fn find_subnets(
     let loaded =
         loaded.ok_or_else(|| ApiError::not_found(format!("Virtual Network not found: {network}")))?;
     ctx.plan.unchanged((ObjectType::VirtualNetwork, network), loaded.revision);
+    ctx.plan.touch(network);
     let name = &loaded.object.fq_name;
     if *name == defaults::in_default_project(defaults::IP_FABRIC)
         || *name == defaults::in_default_project(defaults::LINK_LOCAL)
@@ -116,6 +117,7 @@ pub(crate) async fn find_subnets(
 async fn ipam_subnets(ctx: &mut Context<'_>, ipam: Uuid) -> Result<Option<Vec<Subnet>>, ApiError> {
     let Some(loaded) = ctx.state.load(ObjectType::NetworkIpam, ipam).await? else { return Ok(None) };
     ctx.plan.unchanged((ObjectType::NetworkIpam, ipam), loaded.revision);
+    ctx.plan.touch(ipam);
     Ok(Some(network_ipam::specs(&loaded.object)?.iter().filter_map(Subnet::read).collect()))
 }
 
@@ -153,11 +155,16 @@ pub(crate) async fn pick_address(
     Err(ApiError::conflict("the network has exhausted its subnets"))
 }
 
-pub(super) fn delete(ctx: &mut Context<'_>, object: &Object) -> Result<(), ApiError> {
+/// Gives the address back, if it was this object that took it: in networks without subnets of their own a client may
+/// write any address and subnet.
+pub(super) async fn delete(ctx: &mut Context<'_>, object: &Object) -> Result<(), ApiError> {
     let request = request(object)?;
-    if let (Some(address), Some(subnet)) = (request.address, request.subnet) {
-        let pool = crate::subnets::pool_name(subnet);
-        ctx.plan.release(layout::alloc_key(&pool, format!("{:032x}", to_number(address))));
+    let (Some(address), Some(subnet)) = (request.address, request.subnet) else { return Ok(()) };
+    let pool = crate::subnets::pool_name(subnet);
+    let key = layout::alloc_key(&pool, format!("{:032x}", to_number(address)));
+    let held = ctx.state.store().get(&key).await?;
+    if held.is_some_and(|entry| entry.value == object.uuid.to_string()) {
+        ctx.plan.release(key);
     }
     Ok(())
 }

@@ -54,7 +54,7 @@ pub(crate) async fn delete(ctx: &mut Context<'_>, object: &Object) -> Result<(),
     match object.object_type {
         ObjectType::VirtualNetwork => virtual_network::delete(ctx, object).await,
         ObjectType::NetworkIpam => network_ipam::delete(ctx, object).await,
-        ObjectType::InstanceIp => instance_ip::delete(ctx, object),
+        ObjectType::InstanceIp => instance_ip::delete(ctx, object).await,
         ObjectType::SecurityGroup => security_group::delete(ctx, object),
         _ => Ok(()),
     }

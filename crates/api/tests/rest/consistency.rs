@@ -115,3 +115,46 @@ async fn everything_is_given_back() {
     }
     assert_eq!(keys().await, before);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn many_change_one_object() {
+    let server = Arc::new(Server::start().await);
+    let vn = server.create("virtual-network", network("hot", &[])).await;
+    let mut tasks = Vec::new();
+    for index in 0..40 {
+        let (server, vn) = (Arc::clone(&server), vn.clone());
+        tasks.push(tokio::spawn(async move {
+            let name = json!(["default-domain", "default-project", format!("pol{index}")]);
+            let policy =
+                server.create("network-policy", json!({"fq_name": name, "parent_type": "project"})).await;
+            let body = json!({"type": "virtual-network", "uuid": vn, "ref-type": "network-policy",
+                "ref-uuid": policy, "operation": "ADD", "attr": {"sequence": {"major": index, "minor": 0}}});
+            server.post("/ref-update", body).await;
+        }));
+    }
+    for task in tasks {
+        task.await.unwrap();
+    }
+    let read = server.read("virtual-network", &vn).await;
+    assert_eq!(read["network_policy_refs"].as_array().unwrap().len(), 40);
+}
+
+#[tokio::test]
+async fn nobody_gives_back_the_address_of_another() {
+    let server = Server::start().await;
+    let vn = server.network("blue", "10.0.0.0", 24).await;
+    let ip = |name: &str, vn: &str| json!({"fq_name": [name], "virtual_network_refs": [{"uuid": vn}]});
+    let mine = server.create("instance-ip", ip("mine", &vn)).await;
+    let mine = server.read("instance-ip", &mine).await;
+    let fabric =
+        json!({"type": "virtual-network", "fq_name": ["default-domain", "default-project", "ip-fabric"]});
+    let fabric = server.post("/fqname-to-id", fabric).await["uuid"].as_str().unwrap().to_owned();
+    let mut forged = ip("forged", &fabric);
+    forged["instance_ip_address"] = mine["instance_ip_address"].clone();
+    forged["subnet_uuid"] = mine["subnet_uuid"].clone();
+    let forged = server.create("instance-ip", forged).await;
+    server.delete("instance-ip", &forged).await;
+    let mut again = ip("again", &vn);
+    again["instance_ip_address"] = mine["instance_ip_address"].clone();
+    server.refused(409, Method::POST, "/instance-ips", Some(json!({"instance-ip": again}))).await;
+}

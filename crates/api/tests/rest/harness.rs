@@ -61,7 +61,13 @@ impl Server {
     }
 
     /// A request that must be refused with this status; returns the message.
-    pub(crate) async fn refused(&self, status: u16, method: Method, path: &str, body: Option<Value>) -> String {
+    pub(crate) async fn refused(
+        &self,
+        status: u16,
+        method: Method,
+        path: &str,
+        body: Option<Value>,
+    ) -> String {
         let (got, text) = self.send(method, path, body.clone()).await;
         assert_eq!(got.as_u16(), status, "{path} {body:?}: {text}");
         text
