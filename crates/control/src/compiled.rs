@@ -203,7 +203,8 @@ mod tests {
         let mut object = Object::new(object_type, uuid, fq_name);
         object.parent = Some((ObjectType::VirtualNetwork, parent));
         if let Some(uuid) = to {
-            let reference = Reference { uuid, fq_name: FqName::new(["target:1:1"]), attr: Some(Value::from(7)) };
+            let reference =
+                Reference { uuid, fq_name: FqName::new(["target:1:1"]), attr: Some(Value::from(7)) };
             object.refs.insert(ObjectType::RouteTarget, vec![reference]);
         }
         Arc::new(object)

@@ -41,7 +41,10 @@ struct RoutesParameters {
     limit: Option<usize>,
 }
 
-async fn routes(State(handle): State<ControlHandle>, Parameters(p): Parameters<RoutesParameters>) -> Response {
+async fn routes(
+    State(handle): State<ControlHandle>,
+    Parameters(p): Parameters<RoutesParameters>,
+) -> Response {
     let table = match &p.table {
         None => None,
         Some(name) => match Table::ALL.into_iter().find(|table| table.name() == name) {

@@ -18,6 +18,7 @@
 
 mod compiled;
 pub mod config;
+mod derived;
 mod error;
 mod introspect;
 pub mod node;
@@ -29,4 +30,4 @@ pub use compiled::CompiledView;
 pub use config::{ControlConfig, Timers};
 pub use error::ControlError;
 pub use introspect::introspect_router;
-pub use server::{Control, ControlHandle, run};
+pub use server::{Answer, Control, ControlHandle, run};

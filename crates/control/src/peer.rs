@@ -102,9 +102,12 @@ impl Connection {
     }
 
     async fn serve_tls(&mut self, stream: TcpStream) -> End {
-        let Some(acceptor) = self.acceptor.clone() else { return End::Closed("TLS is not configured".to_owned()) };
+        let Some(acceptor) = self.acceptor.clone() else {
+            return End::Closed("TLS is not configured".to_owned());
+        };
         let deadline = self.session.next_timeout().map(tokio::time::Instant::from_std);
-        let deadline = deadline.unwrap_or_else(|| tokio::time::Instant::now() + weft_xmpp::fsm::CONNECT_TIMEOUT);
+        let deadline =
+            deadline.unwrap_or_else(|| tokio::time::Instant::now() + weft_xmpp::fsm::CONNECT_TIMEOUT);
         let mut stream = match tokio::time::timeout_at(deadline, acceptor.accept(stream)).await {
             Ok(Ok(stream)) => stream,
             Ok(Err(error)) => return End::Closed(format!("TLS handshake: {error}")),

@@ -183,7 +183,10 @@ pub fn item(prefix: &Prefix, paths: &[Arc<Path>]) -> Option<RouteItem> {
 fn unicast(prefix: IpNet, next_hops: Vec<NextHop>, first: &Path, mobility: Option<Mobility>) -> UnicastItem {
     let attributes = &first.attributes;
     let load_balance = attributes.load_balance.as_ref().map(|lb| items::LoadBalance {
-        fields: LoadBalanceField::ALL.into_iter().filter(|f| lb.fields.iter().any(|n| n == f.name())).collect(),
+        fields: LoadBalanceField::ALL
+            .into_iter()
+            .filter(|f| lb.fields.iter().any(|n| n == f.name()))
+            .collect(),
         source_bias: lb.source_bias,
     });
     UnicastItem {
@@ -282,9 +285,11 @@ mod tests {
 
     #[test]
     fn flood_lists_go_into_olist() {
-        let flood = EvpnItem { next_hops: vec![hop(20)], ..EvpnItem::new(0, MacAddress([0xff; 6]), no_address()) };
+        let flood =
+            EvpnItem { next_hops: vec![hop(20)], ..EvpnItem::new(0, MacAddress([0xff; 6]), no_address()) };
         let (prefix, attributes) = announced("ri", &RouteItem::Evpn(flood)).unwrap();
-        let RouteItem::Evpn(got) = item(&prefix, &[path(attributes.clone()), path(attributes)]).unwrap() else {
+        let RouteItem::Evpn(got) = item(&prefix, &[path(attributes.clone()), path(attributes)]).unwrap()
+        else {
             unreachable!()
         };
         assert_eq!((got.next_hops.len(), got.olist.len()), (0, 2));
@@ -292,7 +297,8 @@ mod tests {
 
     #[test]
     fn rules_for_announcements() {
-        let with = |hops: Vec<NextHop>| RouteItem::Unicast(UnicastItem { next_hops: hops, ..unicast_item(1) });
+        let with =
+            |hops: Vec<NextHop>| RouteItem::Unicast(UnicastItem { next_hops: hops, ..unicast_item(1) });
         assert_eq!(announced("ri", &with(vec![])), Err(RouteError::NextHops(0)));
         assert_eq!(announced("ri", &with(vec![hop(1), hop(2)])), Err(RouteError::NextHops(2)));
         assert_eq!(announced("ri", &with(vec![hop(0)])), Err(RouteError::NoLabel));

@@ -216,7 +216,12 @@ impl Listener {
 }
 
 /// Serves a connection to its end, which comes soon once `stop` is cancelled.
-async fn serve(connection: Connection, stream: TcpStream, stop: CancellationToken, place: OwnedSemaphorePermit) {
+async fn serve(
+    connection: Connection,
+    stream: TcpStream,
+    stop: CancellationToken,
+    place: OwnedSemaphorePermit,
+) {
     let mut serving = std::pin::pin!(connection.serve(stream));
     tokio::select! {
         () = &mut serving => {}

@@ -35,8 +35,11 @@ impl Node {
         for object in &objects {
             gone.remove(&(object.object_type, object.uuid));
         }
-        let deletes =
-            gone.into_iter().map(|((object_type, uuid), fq_name)| Change::Delete { object_type, uuid, fq_name });
+        let deletes = gone.into_iter().map(|((object_type, uuid), fq_name)| Change::Delete {
+            object_type,
+            uuid,
+            fq_name,
+        });
         deletes.chain(objects.into_iter().map(Change::Put)).collect()
     }
 
@@ -103,11 +106,16 @@ impl Node {
         }
     }
 
-    /// The compiler has instances from the start (the master instance) that no delta reports.
-    pub(super) fn configure_initial_instances(&mut self) {
-        for instance in self.compiler.intent().routing_instances.values() {
-            self.rib.configure(rib_config(instance));
-        }
+    /// The compiler's intent without any configuration is not empty (the master instance), and no delta reports it.
+    pub(super) fn take_in_standing_intent(&mut self) {
+        let intent = self.compiler.intent();
+        let delta = Delta {
+            routing_instances: intent.routing_instances.values().cloned().map(RiChange::Put).collect(),
+            derived: intent.derived.values().cloned().map(Change::Put).collect(),
+            ..Delta::default()
+        };
+        self.take_in(&delta, self.started);
+        self.compiled.publish(0, &delta);
     }
 }
 

@@ -184,7 +184,7 @@ impl Node {
             actions: VecDeque::new(),
             next_peer: 0,
         };
-        node.configure_initial_instances();
+        node.take_in_standing_intent();
         (node, view)
     }
 

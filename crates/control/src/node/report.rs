@@ -107,7 +107,8 @@ impl Node {
         }
         let names = self.peer_names();
         let wanted = self.rib.routes(ri).filter(|route| table.is_none_or(|t| route.prefix.table() == t));
-        let mut routes: Vec<Value> = wanted.take(limit.saturating_add(1)).map(|r| report_route(&r, &names)).collect();
+        let mut routes: Vec<Value> =
+            wanted.take(limit.saturating_add(1)).map(|r| report_route(&r, &names)).collect();
         let truncated = routes.len() > limit;
         routes.truncate(limit);
         Ok(json!({"routing_instance": ri, "routes": routes, "truncated": truncated}))
@@ -158,7 +159,9 @@ impl Node {
                 Some((at, reason)) => {
                     format!("agent {name}: no session for {:.0} s ({reason})", age(*at, now))
                 }
-                None => format!("agent {name}: configured, has not connected since this control node started"),
+                None => {
+                    format!("agent {name}: configured, has not connected since this control node started")
+                }
             });
         }
         for session in self.sessions.values() {

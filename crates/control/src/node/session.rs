@@ -15,7 +15,14 @@ use crate::routes;
 impl Node {
     /// A session is established. Of two with the same name the newer stays if it is known to be the same agent (by its
     /// certificate, or coming from the same address), else the older.
-    pub fn session_up(&mut self, id: SessionId, name: &str, address: SocketAddr, authenticated: bool, now: Instant) {
+    pub fn session_up(
+        &mut self,
+        id: SessionId,
+        name: &str,
+        address: SocketAddr,
+        authenticated: bool,
+        now: Instant,
+    ) {
         if let Some(old) = self.agents.get(name).and_then(|agent| agent.session) {
             let same_host = self.sessions.get(&old).is_some_and(|s| s.address.ip() == address.ip());
             if !authenticated && !same_host {
@@ -183,9 +190,10 @@ impl Node {
         let Some(session) = self.sessions.get_mut(&id) else { return };
         session.last_route = now;
         session.counters.publishes += 1;
-        let result = routes::announced(ri, item).map_err(|e| e.to_string()).and_then(|(prefix, attributes)| {
-            self.rib.announce(session.peer, ri, prefix, attributes).map_err(|e| e.to_string())
-        });
+        let result =
+            routes::announced(ri, item).map_err(|e| e.to_string()).and_then(|(prefix, attributes)| {
+                self.rib.announce(session.peer, ri, prefix, attributes).map_err(|e| e.to_string())
+            });
         if let Err(error) = result {
             self.refuse_route(id, format!("route {} into {ri} refused: {error}", item.id()), now);
         }

@@ -12,8 +12,12 @@ impl Node {
         self.sweep(now);
         self.converge(now);
         if self.converged {
-            let due: Vec<SessionId> =
-                self.sessions.iter().filter(|(_, s)| self.end_of_rib_due(s, now)).map(|(id, _)| *id).collect();
+            let due: Vec<SessionId> = self
+                .sessions
+                .iter()
+                .filter(|(_, s)| self.end_of_rib_due(s, now))
+                .map(|(id, _)| *id)
+                .collect();
             for id in due {
                 self.send(id, Stanza::EndOfRib);
                 if let Some(session) = self.sessions.get_mut(&id) {
@@ -30,7 +34,11 @@ impl Node {
                 agent.sweep_at = None;
                 swept = true;
                 let removed = self.rib.sweep_stale(agent.peer).removed;
-                tracing::info!(agent = name, removed, "stale paths removed: the agent did not announce them again");
+                tracing::info!(
+                    agent = name,
+                    removed,
+                    "stale paths removed: the agent did not announce them again"
+                );
             }
         }
         if swept {
@@ -49,7 +57,7 @@ impl Node {
             let session = self.agents.get(name).and_then(|agent| agent.session);
             session.and_then(|id| self.sessions.get(&id)).is_some_and(|s| self.has_announced(s, now))
         };
-        let all_back = !self.sessions.is_empty() && self.routers.values().all(back);
+        let all_back = self.routers.values().all(back);
         if expired || all_back {
             tracing::info!(expired, "all expected agents are back, or the time for it is over");
             self.converged = true;
