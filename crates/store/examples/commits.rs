@@ -2,6 +2,7 @@
 //!
 //! `cargo run --release -p weft-store --example commits -- [DIR [OBJECTS]]`
 
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -20,13 +21,26 @@ async fn main() -> Result<(), StoreError> {
     let objects = arguments.next().and_then(|n| n.parse().ok()).unwrap_or(500_000);
     let dir = base.join(format!("weft-store-commits-{}", std::process::id()));
     for quick_repair in [false, true] {
-        println!("quick_repair {quick_repair}");
+        println!("quick_repair {quick_repair}, the disk does {:.0} synchronous writes/s", disk(&dir)?);
         for clients in [1, 8, 32, 128] {
             commits(&dir, clients, quick_repair).await?;
         }
         large(&dir, objects, quick_repair).await?;
     }
     Ok(())
+}
+
+/// Writes of 4 KiB, each made durable, per second: what the figures below are to be compared with.
+fn disk(dir: &Path) -> Result<f64, StoreError> {
+    let fail = |e: std::io::Error| StoreError::Unavailable(e.to_string());
+    std::fs::create_dir_all(dir).map_err(fail)?;
+    let file = std::fs::File::create(dir.join("raw")).map_err(fail)?;
+    let (start, mut writes) = (Instant::now(), 0u64);
+    while start.elapsed() < RUN / 2 {
+        file.write_all_at(&[7; 4096], writes % 1000 * 4096).and_then(|()| file.sync_data()).map_err(fail)?;
+        writes += 1;
+    }
+    Ok(writes as f64 / start.elapsed().as_secs_f64())
 }
 
 fn options(quick_repair: bool) -> EmbeddedOptions {
