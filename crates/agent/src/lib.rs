@@ -12,14 +12,28 @@
 //! | [`reconcile`] | bringing the forwarder there; the auditor |
 //! | [`alloc`], [`state`], [`ports`] | numbers, state files and port files that outlive a restart |
 //! | [`services`] | DHCP, router advertisements, DNS relay, ICMP errors |
+//! | [`engine`] | the task that owns the state |
+//! | [`controller`], [`kernel`], [`pkt0`] | sessions, netlink, the TAP |
+//! | [`portipc`], [`introspect`] | REST: ports, and what the agent knows |
 
 pub mod alloc;
 pub mod config;
+pub mod controller;
 pub mod core;
 pub mod desired;
+pub mod engine;
+pub mod introspect;
+pub mod kernel;
 pub mod learned;
+pub mod pkt0;
 pub mod policy;
+pub mod portipc;
 pub mod ports;
 pub mod reconcile;
+mod run;
 pub mod services;
+mod settings;
 pub mod state;
+
+pub use run::{run, run_over};
+pub use settings::{AgentConfig, AgentError, MAX_CONTROLLERS};

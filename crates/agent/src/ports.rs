@@ -159,21 +159,32 @@ impl PortStore {
     /// # Errors
     /// The directory cannot be made or read.
     pub fn open(dir: &Path) -> Result<Self, StateError> {
-        let io = |source| StateError::Io { path: dir.to_owned(), source };
-        std::fs::create_dir_all(dir).map_err(io)?;
+        std::fs::create_dir_all(dir).map_err(|source| StateError::Io { path: dir.to_owned(), source })?;
         let mut store = Self { dir: dir.to_owned(), ports: BTreeMap::new(), problems: Vec::new() };
-        for entry in std::fs::read_dir(dir).map_err(io)? {
+        store.reload()?;
+        Ok(store)
+    }
+
+    /// Read the files again: ports without a file are forgotten.
+    ///
+    /// # Errors
+    /// The directory cannot be read; then nothing changes.
+    pub fn reload(&mut self) -> Result<(), StateError> {
+        let io = |source| StateError::Io { path: self.dir.clone(), source };
+        let (mut ports, mut problems) = (BTreeMap::new(), Vec::new());
+        for entry in std::fs::read_dir(&self.dir).map_err(io)? {
             let path = entry.map_err(io)?.path();
             let named = path.file_name().and_then(|n| n.to_str()).and_then(|n| Uuid::parse_str(n).ok());
             let Some(id) = named else { continue };
             match read_port(&path, id) {
                 Ok(port) => {
-                    store.ports.insert(id, port);
+                    ports.insert(id, port);
                 }
-                Err(reason) => store.problems.push(format!("port file {id}: {reason}")),
+                Err(reason) => problems.push(format!("port file {id}: {reason}")),
             }
         }
-        Ok(store)
+        (self.ports, self.problems) = (ports, problems);
+        Ok(())
     }
 
     /// Remember `port`. Returns whether anything is different.

@@ -187,7 +187,8 @@ impl Database {
     ) -> impl Iterator<Item = (&'a ConfigNode, &'a ConfigNode)> {
         self.linked(from, via).flat_map(move |link| {
             let key = NodeKey::new(&link.node_type, &link.name);
-            self.linked(&key, to_type).map(move |node| (link, node))
+            let found: Vec<_> = self.linked(&key, to_type).collect();
+            found.into_iter().map(move |node| (link, node))
         })
     }
 }

@@ -12,7 +12,7 @@ mod status;
 
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use uuid::Uuid;
 use weft_dataplane::Limits;
@@ -303,6 +303,11 @@ impl AgentCore {
     pub fn audit(&mut self) -> Result<(), ForwarderError> {
         let desired = self.desired.clone();
         self.reconciler.audit(self.datapath.as_ref(), &desired.tables, !self.holding)
+    }
+
+    /// Whether nothing is deleted yet.
+    pub fn is_holding(&self) -> bool {
+        self.holding
     }
 
     /// Save the configuration if it changed since it was last saved.

@@ -10,8 +10,8 @@ use crate::reconcile::Totals;
 pub struct ControllerStatus {
     /// Its name.
     pub peer: String,
-    /// Whether the session is up.
-    pub established: bool,
+    /// `established`, or `connecting`.
+    pub state: &'static str,
     /// Whether it has said everything it knows.
     pub complete: bool,
     /// Whether configuration is taken from it.
@@ -57,7 +57,7 @@ impl AgentCore {
             controllers: controllers
                 .map(|(n, (session, routes))| ControllerStatus {
                     peer: session.peer.clone(),
-                    established: session.established,
+                    state: if session.established { "established" } else { "connecting" },
                     complete: routes.is_complete(),
                     config_source: self.config_source == Some(n),
                     routes: routes.len(),
