@@ -93,7 +93,10 @@ fn equal(actual: Option<&Value>, wanted: &Value) -> bool {
         (None, wanted) => wanted.is_null(),
         (Some(Value::String(actual)), Value::String(wanted)) => actual == wanted,
         // display_name==123 means the text
-        (Some(Value::String(actual)), wanted) => *actual == wanted.to_string(),
+        (Some(Value::String(actual)), wanted) => {
+            let text = wanted.to_string();
+            *actual == text
+        }
         (Some(actual), wanted) => actual == wanted,
     }
 }

@@ -45,6 +45,14 @@ pub(crate) fn json_object(bytes: &[u8]) -> Result<Map<String, Value>, ApiError> 
     }
 }
 
+/// Checks a body for an object type as far as that is possible without the store.
+///
+/// # Errors
+/// 400 naming what is wrong.
+pub fn check(object_type: ObjectType, bytes: &[u8]) -> Result<(), ApiError> {
+    object(object_type, bytes).map(drop)
+}
+
 /// Parses the body of a create or an update: `{"<type>": {...}}`.
 ///
 /// # Errors
@@ -170,5 +178,35 @@ pub(crate) fn shorten(value: &Value) -> String {
     match text.char_indices().nth(80) {
         Some((end, _)) => format!("{}...", &text[..end]),
         None => text,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_judged_without_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+            for object_type in ObjectType::ALL {
+                let _ = check(*object_type, &bytes);
+            }
+        }
+
+        #[test]
+        fn any_fields_are_judged_without_panic(
+            name in "[a-z_]{1,10}(_refs|_back_refs|s)?", text in "[\\[\\]{}\":,a-z0-9]{0,40}"
+        ) {
+            let body = format!("{{\"virtual-network\": {{\"{name}\": {text}}}}}");
+            let _ = check(ObjectType::VirtualNetwork, body.as_bytes());
+        }
+    }
+
+    #[test]
+    fn what_belongs_to_other_objects_is_ignored() {
+        let body = r#"{"virtual-network": {"fq_name": ["a", "b", "c"], "href": "x", "tag_refs": [],
+            "instance_ip_back_refs": [{"uuid": "x"}], "access_control_lists": [{}], "routing_instances": null}}"#;
+        assert_eq!(check(ObjectType::VirtualNetwork, body.as_bytes()), Ok(()));
     }
 }

@@ -110,7 +110,7 @@ async fn prepare(
     }
     object.refs = resolve(state, object_type, &input.refs).await?;
     object.refs.retain(|_, list| !list.is_empty());
-    apply_props(&mut object, input)?;
+    apply_props(&mut object, input, true)?;
     Ok(object)
 }
 
@@ -221,13 +221,13 @@ async fn system_refs_unchanged(state: &ApiState, object: &Object, input: &Input)
     Ok(())
 }
 
-/// Puts the properties of a body into an object.
-fn apply_props(object: &mut Object, input: &Input) -> Result<(), ApiError> {
+/// Puts the properties of a body into an object, a `new` one or one that exists.
+fn apply_props(object: &mut Object, input: &Input, new: bool) -> Result<(), ApiError> {
     for (name, value) in &input.props {
         let system = object.object_type.info().prop(name).is_some_and(|p| p.system);
         match (name.as_str(), value) {
             ("id_perms", value) => merge_id_perms(object, value.as_ref()),
-            ("perms2", Some(value)) if value.get("owner").is_none() => {
+            ("perms2", Some(value)) if !new && value.get("owner").is_none() => {
                 return Err(ApiError::bad_request("perms2 must have an owner"));
             }
             (name, value) if system && object.props.get(name) != value.as_ref() => {
@@ -328,7 +328,7 @@ pub(crate) async fn update(
         for (to, list) in &refs {
             object.refs.insert(*to, list.clone());
         }
-        apply_props(object, input)
+        apply_props(object, input, false)
     })
     .await
 }
@@ -420,6 +420,7 @@ async fn release_referrers(
         if let Some(list) = object.refs.get_mut(&target.0) {
             list.retain(|r| r.uuid != target.1);
         }
+        hooks::put(&mut Context { state, plan: &mut *plan }, &mut object, Some(&loaded.object)).await?;
         stamp(&mut object, Some(&loaded.object));
         plan.unchanged((object.object_type, object.uuid), loaded.revision);
         plan.put_object(&object, Some(&loaded.object))?;

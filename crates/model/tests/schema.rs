@@ -1,4 +1,5 @@
 //! The declarations hold together, and validation is total, idempotent and agrees with the generated structs.
+#![allow(clippy::unwrap_used, clippy::panic)]
 
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
@@ -28,10 +29,10 @@ fn sample(value: &ValueType, seed: &mut u64) -> Value {
     *seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
     let pick = *seed >> 33;
     match value {
-        ValueType::Bool => (pick % 2 == 0).into(),
+        ValueType::Bool => (pick.is_multiple_of(2)).into(),
         ValueType::Int { min, max } => {
-            let number = if pick % 2 == 0 { *min } else { *max };
-            if pick % 3 == 0 { number.to_string().into() } else { number.into() }
+            let number = if pick.is_multiple_of(2) { *min } else { *max };
+            if pick.is_multiple_of(3) { number.to_string().into() } else { number.into() }
         }
         ValueType::Unsigned => u64::MAX.into(),
         ValueType::Text => format!("t{pick}").into(),

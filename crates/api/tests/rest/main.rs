@@ -1,4 +1,5 @@
 //! The REST interface over a real listener and an embedded store.
+#![allow(clippy::unwrap_used, clippy::panic)]
 
 mod addresses;
 mod consistency;

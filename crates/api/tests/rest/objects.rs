@@ -161,6 +161,31 @@ async fn children_and_referrers_keep_an_object() {
 }
 
 #[tokio::test]
+async fn default_children_go_with_their_parent_and_relaxed_subnets_are_given_back() {
+    let server = Server::start().await;
+    let project = server.create("project", json!({"fq_name": ["default-domain", "p"]})).await;
+    let ipam = json!({"fq_name": ["default-domain", "p", "default-network-ipam"], "parent_type": "project"});
+    let ipam = server.create("network-ipam", ipam).await;
+    let mut fields = network("blue", &[("10.0.0.0", 24)]);
+    fields["network_ipam_refs"][0]["to"] = json!(["default-domain", "p", "default-network-ipam"]);
+    let vn = server.create("virtual-network", fields).await;
+    let iip = json!({"fq_name": ["i"], "virtual_network_refs": [{"uuid": vn}]});
+    let iip = server.create("instance-ip", iip).await;
+    let path = format!("/project/{project}");
+    let text = server.refused(409, Method::DELETE, &path, None).await;
+    assert!(text.contains(&vn), "{text}");
+    server.post("/ref-relax-for-delete", json!({"uuid": vn, "ref-uuid": ipam})).await;
+    let text = server.refused(409, Method::DELETE, &path, None).await;
+    assert!(text.contains("in use"), "{text}");
+    server.delete("instance-ip", &iip).await;
+    server.delete("project", &project).await;
+    server.refused(404, Method::GET, &format!("/network-ipam/{ipam}"), None).await;
+    let taken = server.store.range("alloc/ip/", None, 4096).await.unwrap();
+    assert_eq!(taken.entries.len(), 4, "gateway and service addresses of the singletons' two subnets");
+    server.delete("virtual-network", &vn).await;
+}
+
+#[tokio::test]
 async fn singletons_exist_and_stay() {
     let server = Server::start().await;
     for (object_type, name) in [
