@@ -32,7 +32,7 @@ impl Default for ControlConfig {
 pub struct Timers {
     /// Silence after which a session is given up, unless the configuration's `fast_convergence_parameters` say otherwise.
     pub hold: Duration,
-    /// How long after the last route in either direction a session counts as settled, if its agent does not say so by an
+    /// How long after the last route or configuration in either direction a session counts as settled, if its agent does not say so by an
     /// end-of-RIB of its own.
     ///
     /// An agent deletes what it still holds from before when end-of-RIB comes. If this is shorter than an agent needs between

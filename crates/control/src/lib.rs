@@ -18,7 +18,6 @@
 
 mod compiled;
 pub mod config;
-mod derived;
 mod error;
 mod introspect;
 pub mod node;

@@ -2,7 +2,7 @@
 //! restarts from a seed. Whatever happened, in the end every agent holds exactly the routes that targets and announcements
 //! allow, nobody holds a route it was not to have, and end-of-RIB took nothing away that was announced.
 
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::panic)]
 
 mod common;
 
@@ -365,4 +365,24 @@ fn a_restart_of_the_control_node_takes_nothing_away() {
     }
     simulation.settle();
     assert!(simulation.hosts[1].end_of_rib && simulation.hosts[1].held.contains_key(&route));
+}
+
+/// Whatever an agent sends, the node takes it or ends the session; the fuzz target goes on from here.
+#[test]
+fn arbitrary_bytes_do_no_harm() {
+    let subscribe = |ri: &str| {
+        Stanza::SubscribeVrf { ri: ri.into(), instance_id: 1, no_ribout: false, id: None }.encode("fuzz", "x")
+    };
+    let publish = |number| {
+        let item = item(0, number, 17);
+        let node = item.node(&ri(0));
+        let first =
+            Stanza::PublishItem { node: node.clone(), item: Some(item), id: None }.encode("fuzz", "x");
+        first + &Stanza::Associate { ri: ri(0), node, id: None }.encode("fuzz", "x")
+    };
+    let whole = [subscribe(&ri(0)), publish(0), publish(1), Stanza::EndOfRib.encode("fuzz", "x")].concat();
+    for cut in 0..whole.len() {
+        weft_control::node::fuzz_session(&whole.as_bytes()[..cut]);
+    }
+    weft_control::node::fuzz_session([subscribe(&ri(0)), subscribe(&ri(0)), publish(0)].concat().as_bytes());
 }

@@ -17,6 +17,7 @@ use weft_model::{FqName, ObjectType};
 use weft_rib::{Limits, PeerId, Rib, Update};
 use weft_store::Revision;
 use weft_xmpp::config::ConfigOp;
+use weft_xmpp::fsm;
 use weft_xmpp::items::RouteItem;
 use weft_xmpp::stanza::Stanza;
 
@@ -117,8 +118,8 @@ struct Session {
     config: VecDeque<ConfigOp>,
     /// A route taken from the tables that did not fit into the last message.
     carry: Option<Update>,
-    /// When a route, or a subscription for routes, last went in either direction.
-    last_route: Instant,
+    /// When a route, a subscription for routes or configuration last went in either direction.
+    last_activity: Instant,
     end_of_rib_sent: bool,
     end_of_rib_received: bool,
     last_error: Option<(Instant, String)>,
@@ -201,4 +202,25 @@ impl Node {
     fn is_configured(&self, name: &str) -> bool {
         self.routers.values().any(|router| router == name)
     }
+}
+
+/// Plays the bytes an agent might send, against a node with that agent's session: for fuzzing.
+pub fn fuzz_session(bytes: &[u8]) {
+    let now = Instant::now();
+    let (mut node, _) = Node::new(Timers::default(), now);
+    let id = SessionId(0);
+    node.session_up(id, "fuzz", SocketAddr::from(([127, 0, 0, 1], 1)), true, now);
+    for output in fsm::fuzz_server(bytes) {
+        let input = match output {
+            fsm::Output::Stanza(stanza) => PeerInput::Stanza(stanza),
+            fsm::Output::Publish { ri, item } => PeerInput::Publish { ri, item },
+            fsm::Output::Withdraw { ri, item } => PeerInput::Withdraw { ri, item },
+            _ => continue,
+        };
+        node.input(id, input, now);
+        node.pump(now);
+        while node.next_action().is_some() {}
+        node.sent(id, WINDOW);
+    }
+    node.session_down(id, "end", now);
 }

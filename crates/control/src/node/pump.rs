@@ -24,7 +24,9 @@ impl Node {
 
     fn fill(&mut self, id: SessionId, now: Instant) {
         while self.sessions.get(&id).is_some_and(|s| s.in_flight < WINDOW) {
-            let Some(stanza) = self.next_config(id).or_else(|| self.next_routes(id, now)) else { return };
+            let Some(stanza) = self.next_config(id, now).or_else(|| self.next_routes(id, now)) else {
+                return;
+            };
             self.send(id, stanza);
         }
         // What was carried over must not be forgotten while nothing else makes the session ready.
@@ -40,13 +42,15 @@ impl Node {
         }
     }
 
-    fn next_config(&mut self, id: SessionId) -> Option<Stanza> {
+    fn next_config(&mut self, id: SessionId, now: Instant) -> Option<Stanza> {
         let session = self.sessions.get_mut(&id)?;
         if session.config.is_empty() {
             self.config_waiting.remove(&id);
             return None;
         }
         let count = session.config.len().min(MAX_OBJECTS_PER_MESSAGE);
+        // The agent subscribes and announces in consequence.
+        session.last_activity = now;
         session.counters.config_sent += count as u64;
         Some(Stanza::Config(session.config.drain(..count).collect()))
     }
@@ -73,7 +77,7 @@ impl Node {
                 other => session.carry = other,
             }
         }
-        session.last_route = now;
+        session.last_activity = now;
         session.counters.routes_sent += items.len() as u64;
         session.counters.retracts_sent += retracts.len() as u64;
         Some(Stanza::RouteMessage { table: routes::table(table), ri: ri.to_string(), items, retracts })

@@ -51,7 +51,7 @@ impl Node {
             router: None,
             config: VecDeque::new(),
             carry: None,
-            last_route: now,
+            last_activity: now,
             end_of_rib_sent: false,
             end_of_rib_received: false,
             last_error: None,
@@ -167,7 +167,7 @@ impl Node {
 
     fn subscribe(&mut self, id: SessionId, ri: &str, number: u16, receive: bool, now: Instant) {
         let Some(session) = self.sessions.get_mut(&id) else { return };
-        session.last_route = now;
+        session.last_activity = now;
         match self.rib.subscribe(session.peer, ri, number, receive) {
             Ok(()) => {}
             Err(error @ RibError::AlreadySubscribed(_)) => self.close_at(id, error.to_string(), now),
@@ -177,7 +177,7 @@ impl Node {
 
     fn unsubscribe(&mut self, id: SessionId, ri: &str, now: Instant) {
         let Some(session) = self.sessions.get_mut(&id) else { return };
-        session.last_route = now;
+        session.last_activity = now;
         if session.carry.as_ref().is_some_and(|update| &*update.ri == ri) {
             session.carry = None;
         }
@@ -188,7 +188,7 @@ impl Node {
 
     fn publish(&mut self, id: SessionId, ri: &str, item: &RouteItem, now: Instant) {
         let Some(session) = self.sessions.get_mut(&id) else { return };
-        session.last_route = now;
+        session.last_activity = now;
         session.counters.publishes += 1;
         let result =
             routes::announced(ri, item).map_err(|e| e.to_string()).and_then(|(prefix, attributes)| {
@@ -201,7 +201,7 @@ impl Node {
 
     fn withdraw(&mut self, id: SessionId, ri: &str, item: &RouteItem, now: Instant) {
         let Some(session) = self.sessions.get_mut(&id) else { return };
-        session.last_route = now;
+        session.last_activity = now;
         session.counters.withdraws += 1;
         match routes::prefix(item) {
             // Not subscribed any more: then the route is gone already.

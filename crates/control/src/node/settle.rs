@@ -66,7 +66,7 @@ impl Node {
 
     /// Whether an agent seems to have announced all it has.
     fn has_announced(&self, session: &Session, now: Instant) -> bool {
-        session.end_of_rib_received || now.duration_since(session.last_route) >= self.timers.quiet
+        session.end_of_rib_received || now.duration_since(session.last_activity) >= self.timers.quiet
     }
 
     fn end_of_rib_due(&self, session: &Session, now: Instant) -> bool {

@@ -1,6 +1,6 @@
 //! A control node on loopback over a real store, and agents made of the protocol's client side.
 
-#![allow(clippy::unwrap_used, dead_code, unreachable_pub, missing_docs)]
+#![allow(clippy::unwrap_used, clippy::panic, dead_code, unreachable_pub, missing_docs)]
 
 pub mod agent;
 
