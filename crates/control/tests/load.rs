@@ -17,9 +17,9 @@ async fn a_slow_agent_gets_the_latest_state_and_holds_up_nobody() {
     for agent in [&mut source, &mut slow, &mut quick] {
         agent.subscribe(RED).await;
     }
-    let routes = 4000;
+    let (routes, rounds) = (4000, 5);
     let id = |n: u32| format!("10.1.{}.{}/32", n / 250, n % 250);
-    for round in 0..3 {
+    for round in 0..rounds {
         for n in 0..routes {
             source.publish(RED, &id(n), 100 + round).await;
         }
@@ -33,9 +33,11 @@ async fn a_slow_agent_gets_the_latest_state_and_holds_up_nobody() {
     let waiting = lab.peer("slow").await;
     assert!(waiting["session"]["messages_in_flight"].as_u64().unwrap() <= 16, "{waiting}");
     slow.until("the last state", |slow| {
-        slow.routes.len() == routes as usize && (0..routes).all(|n| slow.hops(RED, &id(n))[0].1 == 102)
+        slow.routes.len() == routes as usize
+            && (0..routes).all(|n| slow.hops(RED, &id(n))[0].1 == 100 + rounds - 1)
     })
     .await;
+    assert!(slow.updates < (rounds * routes) as usize, "what it did not take in time was merged");
 }
 
 #[tokio::test]

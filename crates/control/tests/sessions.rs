@@ -83,10 +83,12 @@ async fn what_comes_before_its_routing_instance_waits_for_it() {
 
 #[tokio::test]
 async fn end_of_rib_follows_what_is_known() {
-    let lab = Lab::start(timers(), true).await;
+    let mut lab = Lab::start(timers(), true).await;
     for name in ["host1", "host2"] {
         lab.router(name).await;
     }
+    // As after a restart: the agents were there before.
+    lab.restart().await;
     let mut a = lab.agent("host1", 1).await;
     a.subscribe(RED).await;
     a.publish(RED, "10.0.0.3/32", 20).await;
