@@ -229,7 +229,7 @@ impl Connection {
     /// The session stands: the peer must be who it says it is.
     async fn established(&mut self, name: String) -> Result<(), End> {
         if let Some(names) = &self.names
-            && !names.iter().any(|known| known.eq_ignore_ascii_case(&name))
+            && !names.contains(&name)
         {
             let text = format!("calls itself {name}, its certificate is for {}", names.join(", "));
             return Err(End::Closed(text));
