@@ -13,6 +13,7 @@ use crate::LabError;
 use crate::file::plan::{Family, Plan};
 use crate::netns::Netns;
 use crate::process::Process;
+pub use crate::process::Process as RoleProcess;
 
 /// Directory of all labs, unless `WEFT_LAB_DIR` names another.
 const DIRECTORY: &str = "/run/weft/lab";

@@ -1,1 +1,76 @@
-fn main() {}
+//! The one binary: every role as a subcommand, and the command line that works with them.
+
+mod certs;
+mod cli;
+mod controller;
+mod inspect;
+mod labs;
+mod objects;
+mod output;
+mod sockets;
+mod target;
+mod vrouter;
+
+use std::io::IsTerminal;
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser};
+use tracing_subscriber::EnvFilter;
+
+use cli::{Cli, Command};
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    log_to_stderr(&cli);
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(e) => {
+            eprintln!("weft: cannot start: {e}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let result = runtime.block_on(run(cli));
+    // Blocking helpers (DNS look-ups, files) must not hold up the end.
+    runtime.shutdown_background();
+    match result {
+        Ok(code) => code,
+        Err(e) => {
+            eprintln!("weft: {e:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Roles say what they do; commands only what goes wrong. `WEFT_LOG` overrides both.
+fn log_to_stderr(cli: &Cli) {
+    let default = match cli.command {
+        Command::Controller(_) | Command::Vrouter(_) => "info",
+        _ => "warn",
+    };
+    let filter = EnvFilter::try_from_env("WEFT_LOG").unwrap_or_else(|_| EnvFilter::new(default));
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    log.with_ansi(std::io::stderr().is_terminal()).init();
+}
+
+async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
+    let (target, format) = (&cli.target, cli.output);
+    match cli.command {
+        Command::Controller(args) => controller::run(args).await.map(|()| ExitCode::SUCCESS),
+        Command::Vrouter(args) => vrouter::run(args).await.map(|()| ExitCode::SUCCESS),
+        Command::Lab { command } => labs::run(command, format).await,
+        Command::Certs(args) => certs::run(&args).map(|()| ExitCode::SUCCESS),
+        Command::Apply(args) => objects::apply(target, &args, format).await,
+        Command::Get(args) => objects::get(target, &args, format).await,
+        Command::Describe(args) => objects::describe(target, &args, format).await,
+        Command::Delete(args) => objects::delete(target, &args).await,
+        Command::Routes(args) => inspect::routes::run(target, &args, format).await,
+        Command::Flows(args) => inspect::agents::flows(target, &args, format).await,
+        Command::Drops(args) => inspect::agents::drops(target, &args, format).await,
+        Command::Interfaces(args) => inspect::agents::interfaces(target, &args, format).await,
+        Command::Status => inspect::status::run(target, format).await,
+        Command::Completion { shell } => {
+            clap_complete::generate(shell, &mut Cli::command(), "weft", &mut std::io::stdout());
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}

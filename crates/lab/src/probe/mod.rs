@@ -9,3 +9,6 @@ pub(crate) mod record;
 pub(crate) mod shot;
 pub(crate) mod stations;
 pub(crate) mod stream;
+
+#[cfg(test)]
+mod tests;

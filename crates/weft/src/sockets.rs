@@ -1,0 +1,69 @@
+//! Serving HTTP on TCP and on a unix socket, and the signals that end a role.
+
+use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use anyhow::Context;
+use axum::Router;
+use tokio::net::{TcpListener, UnixListener};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+/// Cancelled at SIGTERM, SIGINT or SIGHUP.
+pub(crate) fn shutdown_signal() -> anyhow::Result<CancellationToken> {
+    let token = CancellationToken::new();
+    for kind in [SignalKind::terminate(), SignalKind::interrupt(), SignalKind::hangup()] {
+        let mut signals = signal(kind).context("signal handler")?;
+        let token = token.clone();
+        tokio::spawn(async move {
+            signals.recv().await;
+            tracing::info!("asked to end");
+            token.cancel();
+        });
+    }
+    Ok(token)
+}
+
+/// Serves on TCP until the token is cancelled; requests under way are finished.
+pub(crate) async fn serve_tcp(
+    address: SocketAddr,
+    router: Router,
+    tasks: &TaskTracker,
+    stop: CancellationToken,
+) -> anyhow::Result<()> {
+    let listener = TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address}"))?;
+    tasks.spawn(async move {
+        let served = axum::serve(listener, router).with_graceful_shutdown(stop.cancelled_owned()).await;
+        if let Err(error) = served {
+            tracing::error!(%error, %address, "serving ended");
+        }
+    });
+    Ok(())
+}
+
+/// The same on a unix socket that only root may use. A socket left by a crash is replaced.
+pub(crate) fn serve_unix(
+    path: &Path,
+    router: Router,
+    tasks: &TaskTracker,
+    stop: CancellationToken,
+) -> anyhow::Result<()> {
+    let failed = || format!("cannot listen on {}", path.display());
+    match std::fs::remove_file(path) {
+        Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(e).with_context(failed),
+        _ => {}
+    }
+    let listener = UnixListener::bind(path).with_context(failed)?;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).with_context(failed)?;
+    let path = path.to_owned();
+    tasks.spawn(async move {
+        let served = axum::serve(listener, router).with_graceful_shutdown(stop.cancelled_owned()).await;
+        if let Err(error) = served {
+            tracing::error!(%error, path = %path.display(), "serving ended");
+        }
+        let _ = std::fs::remove_file(&path);
+    });
+    Ok(())
+}
