@@ -43,7 +43,7 @@ pub(crate) const NETWORKS: &[Edge<NetworkRow>] = &[
 pub(crate) const RULES: &[Edge<RulesRow>] = &[
     Edge { to: NodeId::Connections, affected: row_itself },
     Edge { to: NodeId::Connections, affected: networks_it_names },
-    Edge { to: NodeId::Connections, affected: networks_that_may_name_it },
+    Edge { to: NodeId::Connections, affected: networks_naming_it },
 ];
 
 /// Edges from connections.
@@ -137,12 +137,11 @@ fn networks_it_names(state: &State, change: &RowChange<RulesRow>, out: &mut BTre
     }
 }
 
-/// A network that came or went: those who name it, and those of its project who name everybody.
-fn networks_that_may_name_it(state: &State, change: &RowChange<RulesRow>, out: &mut BTreeSet<Uuid>) {
+/// A network that came or went: those who name it. (Those who say "any" are connected only if it names them.)
+fn networks_naming_it(state: &State, change: &RowChange<RulesRow>, out: &mut BTreeSet<Uuid>) {
     if change.existence() {
         for row in change.both() {
             out.extend(state.networks_naming.get(row.name.as_str()));
-            out.extend(state.open_in.get(&row.project));
         }
     }
 }

@@ -113,13 +113,11 @@ pub(crate) struct State {
     pub(crate) attached_to: Reverse<Uuid>,
     /// Networks by the networks their pass rules name.
     pub(crate) networks_naming: Reverse<String>,
-    /// Networks whose pass rules say "any", by project.
-    pub(crate) open_in: Reverse<Option<(ObjectType, Uuid)>>,
     /// Security groups by the security groups their rules name.
     pub(crate) groups_naming: Reverse<String>,
     /// Networks by the route targets they use.
     pub(crate) targets_used: Reverse<Uuid>,
-    /// Route targets by uuid, for those in use now or before.
+    /// Route targets in use, by uuid.
     pub(crate) target_names: BTreeMap<Uuid, RouteTarget>,
 }
 

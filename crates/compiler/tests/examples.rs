@@ -213,12 +213,15 @@ fn security_groups_give_two_lists() {
 fn workload() -> Vec<Change> {
     let p = policy(0, 0, json!([tcp_80(A, B)]));
     let vn = attach(network(0, 0), &p, 0);
-    let ipam = Make::new(
-        ObjectType::NetworkIpam,
-        uuid(ObjectType::NetworkIpam, 0, 0),
-        "default-domain:tenant0:ipam",
-    )
-    .put();
+    let dns_id = uuid(ObjectType::VirtualDns, 0, 0);
+    let dns = Make::new(ObjectType::VirtualDns, dns_id, "default-domain:dns").put();
+    let record_id = uuid(ObjectType::VirtualDnsRecord, 0, 0);
+    let record = Make::new(ObjectType::VirtualDnsRecord, record_id, "default-domain:dns:www")
+        .parent(ObjectType::VirtualDns, dns_id)
+        .put();
+    let ipam_id = uuid(ObjectType::NetworkIpam, 0, 0);
+    let ipam =
+        refer_to(Make::new(ObjectType::NetworkIpam, ipam_id, "default-domain:tenant0:ipam"), &dns).put();
     let subnets = json!({"ipam_subnets": [{"subnet": {"ip_prefix": "10.0.0.0", "ip_prefix_len": 24}}]});
     let vn = vn
         .refer(ObjectType::NetworkIpam, object_of(&ipam).uuid, "default-domain:tenant0:ipam", Some(subnets))
@@ -233,6 +236,8 @@ fn workload() -> Vec<Change> {
         global_config(64512),
         project(0),
         p,
+        dns,
+        record,
         ipam,
         vn,
         sg,
@@ -273,6 +278,9 @@ fn an_agent_gets_what_its_workloads_need_and_no_more() {
             ],
         ),
         ("security-group", vec!["default-domain:tenant0:group0".into()]),
+        ("virtual-DNS", vec!["default-domain:dns".into()]),
+        ("virtual-DNS-record", vec!["default-domain:dns:www".into()]),
+        ("project", vec![project_name(0)]),
         ("instance-ip", vec!["ip0".into()]),
         ("network-policy", vec![]),
         ("route-target", vec![]),
@@ -294,6 +302,8 @@ fn an_agent_gets_what_its_workloads_need_and_no_more() {
         "virtual-machine-interface-virtual-network",
         "virtual-network-routing-instance",
         "instance-ip-virtual-network",
+        "virtual-DNS-virtual-DNS-record",
+        "network-ipam-virtual-DNS",
     ] {
         assert!(metadata.contains(&link), "{link} in {metadata:?}");
     }
@@ -386,4 +396,10 @@ fn bad_configuration_is_skipped_and_named() {
     assert_eq!(compiler.intent().problems.len(), 7 + 7, "{:#?}", compiler.intent().problems);
     let list = entries(compiler.intent(), &format!("{A}:net0")).unwrap();
     assert_eq!(list.len(), 3, "the rule to an unknown network and the two implicit ones: {list:?}");
+}
+
+#[test]
+fn a_compiler_can_move_between_threads() {
+    fn is_send<T: Send + Sync>() {}
+    is_send::<Compiler>();
 }

@@ -26,6 +26,10 @@ const IPAMS: usize = 2;
 enum Edit {
     Put(Change),
     Delete(usize),
+    /// Gives the nth network another route target and leaves all else as it is.
+    Retarget(usize, usize),
+    /// A policy between two networks, attached to both.
+    Connect(usize, usize),
     Commit,
     Subscribe(usize),
     Unsubscribe(usize),
@@ -248,6 +252,8 @@ fn edit() -> impl Strategy<Value = Edit> {
     prop_oneof![
         14 => put().prop_map(Edit::Put),
         4 => (0..64usize).prop_map(Edit::Delete),
+        2 => (0..NETWORKS, 0..4usize).prop_map(|(n, target)| Edit::Retarget(n, target)),
+        2 => (0..NETWORKS, 0..NETWORKS).prop_map(|(a, b)| Edit::Connect(a, b)),
         6 => Just(Edit::Commit),
         2 => (0..ROUTERS).prop_map(Edit::Subscribe),
         1 => (0..ROUTERS).prop_map(Edit::Unsubscribe),
@@ -275,11 +281,17 @@ impl World {
 
     fn edit(&mut self, edit: &Edit) {
         match edit {
-            Edit::Put(change) => {
-                let object = object_of(change);
-                self.objects.insert((object.object_type, object.uuid), change.clone());
-                self.pending.push(change.clone());
+            Edit::Put(change) => self.put(change),
+            Edit::Retarget(number, target) => {
+                let key = (ObjectType::VirtualNetwork, uuid(ObjectType::VirtualNetwork, *number, 0));
+                let Some(old) = self.objects.get(&key) else { return };
+                let mut network = object_of(old).as_ref().clone();
+                network
+                    .props
+                    .insert(defaults::ROUTE_TARGET_NUMBER_PROPERTY.into(), json!(8_000_000 + target));
+                self.put(&Change::Put(network.into()));
             }
+            Edit::Connect(a, b) => self.connect(*a, *b),
             Edit::Delete(nth) => {
                 let Some(key) = self.objects.keys().cycle().nth(*nth).copied() else { return };
                 let object = self.objects.remove(&key).unwrap();
@@ -290,6 +302,23 @@ impl World {
                 self.commit();
                 self.subscription(subscription);
             }
+        }
+    }
+
+    fn put(&mut self, change: &Change) {
+        let object = object_of(change);
+        self.objects.insert((object.object_type, object.uuid), change.clone());
+        self.pending.push(change.clone());
+    }
+
+    fn connect(&mut self, a: usize, b: usize) {
+        let side = |n: usize| json!([{"virtual_network": network_name(n)}]);
+        let rule = json!({"direction": "<>", "protocol": "any", "src_addresses": side(a), "dst_addresses": side(b),
+            "action_list": {"simple_action": "pass"}});
+        let policy = policy(0, POLICIES, json!([rule]));
+        self.put(&policy);
+        for number in [a, b] {
+            self.put(&attach(network(number % 2, number), &policy, 0).put());
         }
     }
 
@@ -354,8 +383,14 @@ impl World {
     }
 }
 
+/// More cases by `PROPTEST_CASES`.
+fn config() -> ProptestConfig {
+    let default = ProptestConfig { failure_persistence: None, ..ProptestConfig::default() };
+    ProptestConfig { cases: default.cases.max(400), ..default }
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
+    #![proptest_config(config())]
 
     #[test]
     fn incremental_equals_from_scratch(edits in prop::collection::vec(edit(), 1..80)) {

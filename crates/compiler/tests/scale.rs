@@ -16,6 +16,8 @@ const NETWORKS: usize = 10_000;
 const NETWORKS_PER_PROJECT: usize = 100;
 const PORTS: usize = 50_000;
 const HOSTS: usize = 500;
+/// Repetitions of a small change.
+const ROUNDS: usize = 1000;
 /// Pairs of networks with a policy between them.
 const PAIRS: usize = 2_000;
 
@@ -70,11 +72,6 @@ fn configuration() -> (Vec<Change>, Vec<Change>, Change) {
     (all, networks, sg)
 }
 
-fn median(mut runs: Vec<Duration>) -> Duration {
-    runs.sort();
-    runs[runs.len() / 2]
-}
-
 fn count(delta: &Delta) -> (usize, usize, usize) {
     let operations = delta.agents.values().map(Vec::len).sum();
     (delta.routing_instances.len(), delta.agents.len(), operations)
@@ -86,17 +83,14 @@ fn cpu() -> Duration {
     Duration::from_nanos(text.split_whitespace().next().unwrap().parse().unwrap())
 }
 
-/// Median time of `step` over several rounds, and what its last round gave.
+/// Mean time of `step` over several rounds (the clock ticks slowly), and what its last round gave.
 fn measure(rounds: usize, mut step: impl FnMut(usize) -> Delta) -> (Duration, (usize, usize, usize)) {
-    let mut runs = Vec::new();
     let mut last = (0, 0, 0);
+    let start = cpu();
     for round in 0..rounds {
-        let start = cpu();
-        let delta = step(round);
-        runs.push(cpu() - start);
-        last = count(&delta);
+        last = count(&step(round));
     }
-    (median(runs), last)
+    ((cpu() - start) / u32::try_from(rounds).unwrap(), last)
 }
 
 fn subscribe_all(compiler: &mut Compiler) -> usize {
@@ -137,30 +131,31 @@ fn scale() {
     );
 
     let next = PORTS + HOSTS;
-    for round in 0..50 {
-        compiler.subscribe_vm(&router_name(round), uuid(ObjectType::VirtualMachine, next + round, 0));
+    for round in 0..ROUNDS {
+        compiler.subscribe_vm(&router_name(round % HOSTS), uuid(ObjectType::VirtualMachine, next + round, 0));
     }
     let (time, (_, agents, operations)) =
-        measure(50, |round| compiler.apply(&port(next + round, &networks[round * 7], &sg)));
+        measure(ROUNDS, |round| compiler.apply(&port(next + round, &networks[round * 7 % NETWORKS], &sg)));
     println!("port add (machine, port, address): {time:?}, {agents} agent, {operations} operations");
-    let (time, (_, agents, operations)) = measure(50, |round| {
-        compiler.apply(&port(next + round, &networks[round * 7], &sg).map(|change| delete(&change)))
+    let (time, (_, agents, operations)) = measure(ROUNDS, |round| {
+        compiler
+            .apply(&port(next + round, &networks[round * 7 % NETWORKS], &sg).map(|change| delete(&change)))
     });
     println!("port delete: {time:?}, {agents} agent, {operations} operations");
     let pair = |round: usize| 2 * (PAIRS + round);
     let attached = |number: usize, policy: &Change| {
         attach(network(number / NETWORKS_PER_PROJECT, number), policy, 0).put()
     };
-    let (time, (instances, agents, operations)) = measure(50, |round| {
+    let (time, (instances, agents, operations)) = measure(ROUNDS, |round| {
         let (number, policy) = (pair(round), pair_policy(pair(round), 4));
         compiler.apply(&[policy.clone(), attached(number, &policy), attached(number + 1, &policy)])
     });
     println!(
         "policy add between two networks: {time:?}, {instances} instances, {agents} agents, {operations} operations"
     );
-    let (time, _) = measure(50, |round| compiler.apply(&[pair_policy(pair(round), 5)]));
+    let (time, _) = measure(ROUNDS, |round| compiler.apply(&[pair_policy(pair(round), 5)]));
     println!("rule added to a policy: {time:?}");
-    let (time, _) = measure(50, |round| {
+    let (time, _) = measure(ROUNDS, |round| {
         let (number, policy) = (pair(round), pair_policy(pair(round), 4));
         compiler.apply(&[networks[number].clone(), networks[number + 1].clone(), delete(&policy)])
     });

@@ -136,7 +136,7 @@ impl Agents {
                 work.entry(id).or_default().content.insert(*vertex);
             });
         }
-        for key in touched.appeared.iter().chain(&touched.vanished) {
+        for key in &touched.appeared {
             self.rooted_at(view, *key).for_each(|id| {
                 work.entry(id).or_default();
             });

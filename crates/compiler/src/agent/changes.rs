@@ -41,8 +41,8 @@ impl Batch {
             match (before.object, view.object(key)) {
                 (None, None) => {}
                 (None, Some(_)) => touched.appeared(view, key),
+                // Those who start their walk here hold it as well.
                 (Some(_), None) => {
-                    touched.vanished.insert(key);
                     touched.shrunk.insert(Vertex::Object(key));
                 }
                 (Some(old), Some(new)) => touched.changed(view, key, (&old, &before.overlay), new),
@@ -63,8 +63,6 @@ pub(crate) struct Touched {
     pub(super) content: BTreeSet<Vertex>,
     /// Objects that are new.
     pub(super) appeared: BTreeSet<Key>,
-    /// Objects that are gone.
-    pub(super) vanished: BTreeSet<Key>,
 }
 
 /// One link an object holds: containment or reference, the other end, and the attribute.

@@ -124,3 +124,44 @@ fn link_type(from: ObjectType, to: ObjectType, attributed: bool) -> LinkType {
 fn listed(node_type: &str, link: &str) -> bool {
     links_out_of(node_type).is_some_and(|links| links.contains(&link))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::whitelist::WALK;
+    use super::*;
+    use std::collections::BTreeSet;
+
+    /// Every white-listed link between types the model knows is one the model makes, under the very same name.
+    #[test]
+    fn the_white_list_and_the_model_agree_on_names() {
+        let schema = Schema::get();
+        let made: BTreeSet<&str> =
+            schema.parents.values().chain(schema.refs.values()).map(|link| link.name.as_str()).collect();
+        let known: BTreeSet<&str> = ObjectType::ALL.iter().map(|t| t.name()).collect();
+        let mut checked = 0;
+        for (node_type, links) in WALK {
+            for link in links.iter().filter(|_| known.contains(node_type)) {
+                let splits = link.match_indices('-').map(|(at, _)| link.split_at(at));
+                let both_known = splits.map(|(a, b)| (a, b.trim_start_matches('-')));
+                for (a, b) in both_known.filter(|(a, b)| known.contains(a) && known.contains(b)) {
+                    assert!(made.contains(link), "{link} between {a} and {b}");
+                    checked += 1;
+                }
+            }
+        }
+        assert!(checked > 15, "only {checked} links checked");
+    }
+
+    #[test]
+    fn fan_in_is_never_walked() {
+        let from = |object_type| -> BTreeSet<ObjectType> {
+            Schema::get().steps(object_type).iter().map(|step| step.other).collect()
+        };
+        let network = [ObjectType::NetworkIpam, ObjectType::AccessControlList, ObjectType::RoutingInstance];
+        assert!(from(ObjectType::VirtualNetwork).is_superset(&BTreeSet::from(network)));
+        assert!(!from(ObjectType::VirtualNetwork).contains(&ObjectType::VirtualMachineInterface));
+        assert_eq!(from(ObjectType::SecurityGroup), BTreeSet::from([ObjectType::AccessControlList]));
+        assert_eq!(from(ObjectType::GlobalSystemConfig), BTreeSet::from([ObjectType::GlobalVrouterConfig]));
+        assert!(from(ObjectType::Project).is_empty());
+    }
+}

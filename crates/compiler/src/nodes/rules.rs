@@ -82,8 +82,6 @@ impl Node for Rules {
         let (old, new) = (change.old.as_deref(), change.new.as_deref());
         let names = |row: Option<&RulesRow>| row.map(|r| r.names.clone()).unwrap_or_default();
         state.networks_naming.change(change.key, &names(old), &names(new));
-        let open = |row: Option<&RulesRow>| row.filter(|r| r.any).map(|r| r.project);
-        state.open_in.change(change.key, &open(old), &open(new));
     }
 
     fn publish(row: &RulesRow, out: &mut Published) {

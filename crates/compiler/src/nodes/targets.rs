@@ -1,7 +1,7 @@
 //! Route targets as objects: they exist as long as a routing instance uses them.
 
 use crate::derived::{object, target_name};
-use crate::engine::{Edge, Node, NodeId, Published, State, Table};
+use crate::engine::{Edge, Node, NodeId, Published, RowChange, State, Table};
 use std::sync::Arc;
 use uuid::Uuid;
 use weft_model::{Object, ObjectType};
@@ -32,6 +32,12 @@ impl Node for Targets {
         state.targets_used.get(&key).next()?;
         let target = state.target_names.get(&key)?;
         Some(TargetRow { object: Arc::new(object(ObjectType::RouteTarget, target_name(*target), None)) })
+    }
+
+    fn index(state: &mut State, change: &RowChange<TargetRow>) {
+        if change.new.is_none() {
+            state.target_names.remove(&change.key);
+        }
     }
 
     fn publish(row: &TargetRow, out: &mut Published) {
