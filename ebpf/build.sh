@@ -8,7 +8,7 @@ PATH="${CARGO_HOME:-$HOME/.cargo}/bin:$PATH"
 command -v bpf-linker >/dev/null 2>&1 || fail "bpf-linker is not installed"
 
 target=bpfel-unknown-none
-flags="-C linker=bpf-linker -C link-arg=--btf -C debuginfo=2 -C target-cpu=v3 -C target-feature=+allows-misaligned-mem-access"
+flags="-C linker=bpf-linker -C link-arg=--btf -C debuginfo=2 -C target-cpu=v3"
 has_src() { [ -d "$("$1" --print sysroot 2>/dev/null)/lib/rustlib/src/rust/library/core" ]; }
 
 # The outer cargo's environment (a build script's) must not reach the inner one.

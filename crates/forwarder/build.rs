@@ -15,6 +15,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         return Err("ebpf/build.sh failed; its message is above. Is the eBPF tool chain there? Run `make setup`".into());
     }
     let object = PathBuf::from(String::from_utf8(output.stdout)?.trim());
-    fs::copy(&object, PathBuf::from(env::var("OUT_DIR")?).join("weft-ebpf"))?;
+    let bytes = fs::read(&object)?;
+    if bytes.is_empty() {
+        return Err(format!("{} is empty", object.display()).into());
+    }
+    fs::write(PathBuf::from(env::var("OUT_DIR")?).join("weft-ebpf"), bytes)?;
     Ok(())
 }

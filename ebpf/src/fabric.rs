@@ -3,7 +3,8 @@
 use weft_dataplane::config::stage;
 use weft_dataplane::flow::FlowKey;
 use weft_dataplane::judge::{Link, Tables};
-use weft_dataplane::outer::{self, Ecn, Tunnel};
+use weft_dataplane::outer::{self, Ecn, TunnelKind};
+use weft_dataplane::parse::Meta;
 use weft_dataplane::packet::{ETH_LEN, ETHERTYPE_IPV4, ETHERTYPE_IPV6, Ethernet, Packet};
 use weft_dataplane::tables::{LABEL_L2, LABEL_L3, NEXT_HOP_INTERFACE, NEXT_HOP_RECEIVE, NH_POLICY};
 use weft_dataplane::{BridgeKey, Config, DropReason, NextHop};
@@ -67,7 +68,8 @@ pub fn known<F: Family>(skb: &Skb) -> Result<i32, Failure> {
 #[inline(always)]
 pub fn judged<F: Family>(skb: &Skb) -> Result<i32, Failure> {
     let Some((_, inner)) = decapsulated(skb)? else { return Ok(NEXT) };
-    let (arrival, next_hop) = arrival::<F>(skb, &inner)?;
+    let (meta, key) = F::parse(skb, inner.l3, inner.vrf)?;
+    let (arrival, next_hop) = arrival::<F>(skb, &inner, meta, session::keep(&key)?)?;
     session::decide::<F>(skb, &arrival)?;
     deliver::<F>(skb, &inner, arrival.meta.tos, next_hop)
 }
@@ -77,13 +79,14 @@ pub fn judged<F: Family>(skb: &Skb) -> Result<i32, Failure> {
 fn decapsulated(skb: &Skb) -> Result<Option<(&'static Config, Inner)>, Failure> {
     let Ok(config) = maps::config() else { return Ok(None) };
     let (mpls_port, vxlan_port) = ports(config);
-    let inner = match outer::classify(skb, config.tunnel_ip, mpls_port, vxlan_port)? {
-        Tunnel::Host => return Ok(None),
-        Tunnel::Mpls { label, inner, tos } => mpls(skb, config, label, inner, tos)?,
-        Tunnel::Vxlan { vni, inner, tos } => {
+    let tunnel = outer::classify(skb, config.tunnel_ip, mpls_port, vxlan_port)?;
+    let inner = match tunnel.kind {
+        TunnelKind::Host => return Ok(None),
+        TunnelKind::Mpls => mpls(skb, config, tunnel.id, tunnel.inner, tunnel.tos)?,
+        TunnelKind::Vxlan => {
             // SAFETY: entries are not preallocated.
-            let vni = unsafe { VNIS.get(&vni) }.ok_or(DropReason::UnknownVni)?;
-            frame(skb, config, vni.vrf, 0, inner, tos)?
+            let vni = unsafe { VNIS.get(&tunnel.id) }.ok_or(DropReason::UnknownVni)?;
+            frame(skb, config, vni.vrf, 0, tunnel.inner, tunnel.tos)?
         }
     };
     Ok(Some((config, inner)))
@@ -135,7 +138,8 @@ fn frame(
 
 #[inline(always)]
 fn with_flow<F: Family>(skb: &Skb, inner: &Inner) -> Result<i32, Failure> {
-    let (arrival, next_hop) = arrival::<F>(skb, inner)?;
+    let (meta, mut key) = F::parse(skb, inner.l3, inner.vrf)?;
+    let (arrival, next_hop) = arrival::<F>(skb, inner, meta, &mut key)?;
     if next_hop.flags & NH_POLICY != 0
         && let Found::Miss = session::find::<F>(&arrival)?
     {
@@ -144,13 +148,14 @@ fn with_flow<F: Family>(skb: &Skb, inner: &Inner) -> Result<i32, Failure> {
     deliver::<F>(skb, inner, arrival.meta.tos, next_hop)
 }
 
-/// Parses the inner packet and finds who gets it.
+/// Finds who gets the inner packet.
 #[inline(always)]
-fn arrival<F: Family>(
+fn arrival<'a, F: Family>(
     skb: &Skb,
     inner: &Inner,
-) -> Result<(Arrival<'static, F::Key>, &'static NextHop), Failure> {
-    let (meta, mut key) = F::parse(skb, inner.l3, inner.vrf)?;
+    meta: Meta,
+    key: &'a mut F::Key,
+) -> Result<(Arrival<'a, F::Key>, &'static NextHop), Failure> {
     let index = if inner.next_hop != 0 {
         inner.next_hop
     } else {
@@ -164,7 +169,7 @@ fn arrival<F: Family>(
     }
     let slot = next_hop.slot;
     let ifindex = skb.ifindex();
-    session::fragment_ports(&mut key, &meta, ifindex).map_err(|reason| Failure { reason, slot })?;
+    session::fragment_ports(key, &meta, ifindex).map_err(|reason| Failure { reason, slot })?;
     let (link, l3) = (inner.link, inner.l3);
     Ok((Arrival { key, meta, link, ifindex, interface: None, next_hop: index, slot, l3 }, next_hop))
 }

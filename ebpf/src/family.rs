@@ -22,6 +22,8 @@ pub trait Family {
     fn parse(skb: &Skb, l3: usize, zone: u16) -> Result<(Meta, Self::Key), DropReason>;
     /// The stages that judge its packets.
     const WORKLOAD_NEW: u32;
+    /// The stages that send its judged packets.
+    const WORKLOAD_SEND: u32;
     /// The stages that judge its packets.
     const FABRIC_NEW: u32;
     /// Handles a workload's packet that is the vRouter's business whatever the routes say. `None`: it is not.
@@ -44,6 +46,7 @@ impl Family for V4 {
     type Key = FlowKey4;
     const ETHERTYPE: [u8; 2] = ETHERTYPE_IPV4;
     const WORKLOAD_NEW: u32 = stage::WORKLOAD_NEW4;
+    const WORKLOAD_SEND: u32 = stage::WORKLOAD_SEND4;
     const FABRIC_NEW: u32 = stage::FABRIC_NEW4;
 
     #[inline(always)]
@@ -85,6 +88,7 @@ impl Family for V6 {
     type Key = FlowKey6;
     const ETHERTYPE: [u8; 2] = ETHERTYPE_IPV6;
     const WORKLOAD_NEW: u32 = stage::WORKLOAD_NEW6;
+    const WORKLOAD_SEND: u32 = stage::WORKLOAD_SEND6;
     const FABRIC_NEW: u32 = stage::FABRIC_NEW6;
 
     #[inline(always)]

@@ -1,5 +1,6 @@
 //! What the vRouter answers itself: ARP, neighbour solicitations, echo to its own addresses; and what it traps.
 
+use weft_dataplane::config::stage;
 use weft_dataplane::flow::{FlowKey4, FlowKey6};
 use weft_dataplane::judge::Tables;
 use weft_dataplane::packet::{ETH_LEN, Ethernet, IPV6_LEN, Packet, protocol};
@@ -44,7 +45,7 @@ fn binding(route: Option<&Route>, ifindex: u32, interface: &Interface) -> Bindin
 }
 
 /// Answers an ARP request from the routes.
-#[inline(never)]
+#[inline(always)]
 pub fn arp(skb: &Skb, interface: &Interface) -> Result<i32, DropReason> {
     let frame = skb.load::<ARP_FRAME>(0).ok_or(DropReason::TruncatedArp)?;
     let request = reply::arp_request(&frame).ok_or(DropReason::TruncatedArp)?;
@@ -65,7 +66,7 @@ pub fn arp(skb: &Skb, interface: &Interface) -> Result<i32, DropReason> {
 }
 
 /// Answers a neighbour solicitation from the routes.
-#[inline(never)]
+#[inline(always)]
 pub fn solicitation(skb: &Skb, interface: &Interface) -> Result<i32, DropReason> {
     let frame = skb.load::<SOLICITATION_FRAME>(0).ok_or(DropReason::TruncatedTransport)?;
     let target = reply::solicitation_target(&frame);
@@ -120,7 +121,9 @@ pub fn services6(
     }
     match meta.icmp_type {
         reply::ROUTER_SOLICITATION => Some(trap::send(skb, TrapReason::RouterSolicitation, interface, 0)),
-        reply::NEIGHBOUR_SOLICITATION if meta.header_len == IPV6_LEN as u16 => Some(solicitation(skb, interface)),
+        reply::NEIGHBOUR_SOLICITATION if meta.header_len == IPV6_LEN as u16 => {
+            Some(Err(skb.enter(stage::NEIGHBOUR)))
+        }
         reply::NEIGHBOUR_SOLICITATION | reply::NEIGHBOUR_ADVERTISEMENT | reply::ROUTER_ADVERTISEMENT => {
             Some(Err(DropReason::NeighbourUnwanted))
         }

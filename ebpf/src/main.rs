@@ -42,18 +42,39 @@ pub fn workload6(ctx: TcContext) -> i32 {
     finish(&skb, workload::known::<V6>(&skb))
 }
 
-/// Last stage of `workload`: IPv4 that must be judged.
+/// Third stage of `workload`: IPv4 that must be judged.
 #[classifier]
 pub fn workload_new4(ctx: TcContext) -> i32 {
     let skb = Skb::new(ctx.skb.skb);
     finish(&skb, workload::judged::<V4>(&skb))
 }
 
-/// Last stage of `workload`: IPv6 that must be judged.
+/// Third stage of `workload`: IPv6 that must be judged.
 #[classifier]
 pub fn workload_new6(ctx: TcContext) -> i32 {
     let skb = Skb::new(ctx.skb.skb);
     finish(&skb, workload::judged::<V6>(&skb))
+}
+
+/// Last stage of `workload`: judged IPv4 leaves.
+#[classifier]
+pub fn workload_send4(ctx: TcContext) -> i32 {
+    let skb = Skb::new(ctx.skb.skb);
+    finish(&skb, workload::send::<V4>(&skb))
+}
+
+/// Last stage of `workload`: judged IPv6 leaves.
+#[classifier]
+pub fn workload_send6(ctx: TcContext) -> i32 {
+    let skb = Skb::new(ctx.skb.skb);
+    finish(&skb, workload::send::<V6>(&skb))
+}
+
+/// Last stage of `workload`: ARP and neighbour solicitations.
+#[classifier]
+pub fn neighbour(ctx: TcContext) -> i32 {
+    let skb = Skb::new(ctx.skb.skb);
+    finish(&skb, workload::neighbour(&skb))
 }
 
 /// Ingress of the underlay interface: IPv4 with a flow.

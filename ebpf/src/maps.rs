@@ -7,7 +7,7 @@ use weft_dataplane::flow::{Flow, FlowKey4, FlowKey6, FragmentKey, FragmentPorts}
 use weft_dataplane::judge;
 use weft_dataplane::{
     BridgeEntry, BridgeKey, Config, Counters, DropKey, DropReason, Interface, Label, LpmKey4, LpmKey6, NextHop,
-    Route, RuleList, Verdict, VerdictKey, Vni, Vrf,
+    Route, RuleList, TrapHeader, Verdict, VerdictKey, Vni, Vrf,
 };
 
 const NO_PREALLOC: u32 = 1;
@@ -50,7 +50,7 @@ pub static EVENTS: RingBuf = RingBuf::with_byte_size(1 << 18, 0);
 pub static SCRATCH: PerCpuArray<Scratch> = PerCpuArray::with_max_entries(1, 0);
 /// The later stages of the programs, by `stage::*`.
 #[map]
-pub static STAGES: ProgramArray = ProgramArray::with_max_entries(8, 0);
+pub static STAGES: ProgramArray = ProgramArray::with_max_entries(16, 0);
 
 /// Room for what is too large for the stack, and what a drop report wants to know from earlier on. Per CPU: programs
 /// do not interrupt each other on one.
@@ -62,10 +62,16 @@ pub struct Scratch {
     pub judgement: judge::Judgement,
     /// A flow key of either family is built here.
     pub key: [u64; 5],
+    /// The packet's own flow key, in the slow stages.
+    pub arrival_key: [u64; 5],
     /// A fragment key is built here.
     pub fragment: FragmentKey,
     /// A route key is built here.
     pub route: LpmKey6,
+    /// What was judged, for the stage that sends.
+    pub sending: Sending,
+    /// The header of a trapped packet is built here.
+    pub trap: TrapHeader,
     /// Why the packet is dropped, for the stage that reports it.
     pub reason: u32,
     /// The slot it is counted under.
@@ -86,6 +92,21 @@ pub struct Scratch {
     pub destination_identity: u32,
     /// Zero.
     pub reserved: u32,
+}
+
+/// A judged packet's way, between two stages.
+#[repr(C)]
+pub struct Sending {
+    /// Index of the next hop.
+    pub next_hop: u32,
+    /// Not zero: the packet is for this vRouter itself.
+    pub receive: u32,
+    /// Not zero: the destination MAC stays.
+    pub bridged: u32,
+    /// Inner destination MAC.
+    pub dmac: [u8; 6],
+    /// UDP source port.
+    pub source_port: [u8; 2],
 }
 
 /// The tables as `weft-dataplane` asks for them.

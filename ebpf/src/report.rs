@@ -4,8 +4,8 @@ use aya_ebpf::helpers::generated::bpf_ktime_get_coarse_ns;
 use weft_dataplane::config::stage;
 use weft_dataplane::event::EventKind;
 use weft_dataplane::flow::{FlowKey4, FlowKey6};
-use weft_dataplane::outer::{self, Tunnel};
-use weft_dataplane::packet::{ETH_LEN, Packet};
+use weft_dataplane::outer::{self, TunnelKind};
+use weft_dataplane::packet::{ETH_LEN, ETHERTYPE_IPV4, ETHERTYPE_IPV6, Packet};
 use weft_dataplane::parse;
 use weft_dataplane::{DropKey, DropReason, Event};
 
@@ -148,27 +148,21 @@ fn describe(skb: &Skb, event: &mut Event) {
         && config.fabric_ifindex == event.ifindex
     {
         let ports = crate::fabric::ports(config);
-        match outer::classify(skb, config.tunnel_ip, ports.0, ports.1) {
-            Ok(Tunnel::Mpls { label, inner, .. }) => {
-                event.label = label;
-                l3 = inner;
-                ethertype = match skb.load::<1>(inner) {
-                    Some([first]) if first >> 4 == 4 => [8, 0],
-                    Some([first]) if first >> 4 == 6 => [0x86, 0xdd],
-                    _ => [0, 0],
-                };
-            }
-            Ok(Tunnel::Vxlan { vni, inner, .. }) => {
-                event.label = vni;
-                l3 = inner + ETH_LEN;
-                ethertype = skb.load::<2>(inner + 12).unwrap_or([0, 0]);
-            }
-            _ => {}
+        if let Ok(tunnel) = outer::classify(skb, config.tunnel_ip, ports.0, ports.1)
+            && tunnel.kind != TunnelKind::Host
+        {
+            event.label = tunnel.id;
+            let first = skb.load::<1>(tunnel.inner).unwrap_or([0])[0] >> 4;
+            (l3, ethertype) = match (tunnel.kind, first) {
+                (TunnelKind::Mpls, 4) => (tunnel.inner, ETHERTYPE_IPV4),
+                (TunnelKind::Mpls, 6) => (tunnel.inner, ETHERTYPE_IPV6),
+                _ => (tunnel.inner + ETH_LEN, skb.load::<2>(tunnel.inner + 12).unwrap_or([0, 0])),
+            };
         }
     }
     match ethertype {
-        [8, 0] => describe4(skb, l3, event),
-        [0x86, 0xdd] => describe6(skb, l3, event),
+        ETHERTYPE_IPV4 => describe4(skb, l3, event),
+        ETHERTYPE_IPV6 => describe6(skb, l3, event),
         _ => {}
     }
 }

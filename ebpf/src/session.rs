@@ -29,7 +29,7 @@ pub struct Outcome {
 /// A parsed packet and how it came.
 pub struct Arrival<'a, K> {
     /// Its flow key.
-    pub key: K,
+    pub key: &'a K,
     /// Its facts.
     pub meta: Meta,
     /// Its MACs.
@@ -58,6 +58,17 @@ impl<'a, K> Arrival<'a, K> {
     #[inline(always)]
     fn fail(&self, reason: DropReason) -> Failure {
         Failure { reason, slot: self.slot }
+    }
+}
+
+/// A place for the packet's key that is not on the stack, for stages that need much of that.
+#[inline(always)]
+pub fn keep<K: Copy>(key: &K) -> Result<&'static mut K, DropReason> {
+    let place = maps::scratch()?.arrival_key.as_mut_ptr().cast::<K>();
+    // SAFETY: the room is as large and as aligned as the larger of the two keys.
+    unsafe {
+        place.write(*key);
+        Ok(&mut *place)
     }
 }
 
@@ -94,7 +105,7 @@ pub fn find<F: Family>(arrival: &Arrival<'_, F::Key>) -> Result<Found, Failure> 
     if arrival.meta.flags & META_ICMP_ERROR != 0 {
         return Ok(Found::Miss);
     }
-    let Some(flow) = F::flows().get_ptr_mut(&arrival.key) else { return Ok(Found::Miss) };
+    let Some(flow) = F::flows().get_ptr_mut(arrival.key) else { return Ok(Found::Miss) };
     // SAFETY: the entry may be reused by another session meanwhile: then a few counters are wrong, no more.
     let flow = unsafe { &mut *flow };
     let Some(next_hop) = valid(flow, arrival) else { return Ok(Found::Miss) };
@@ -138,10 +149,10 @@ fn hit<F: Family>(flow: &mut Flow, next_hop: &'static NextHop, arrival: &Arrival
             Step::Change { own, peer } => {
                 flow.tcp = own;
                 if peer != 0 {
-                    tell_peer::<F>(flow, &arrival.key, peer);
+                    tell_peer::<F>(flow, arrival.key, peer);
                 }
             }
-            Step::Done => finish::<F>(flow, &arrival.key),
+            Step::Done => finish::<F>(flow, arrival.key),
             Step::Reopen => return Found::Miss,
         }
     }
@@ -181,13 +192,14 @@ fn denied<K: FlowKey>(flow: &Flow, arrival: &Arrival<'_, K>) -> Failure {
     arrival.fail(reason)
 }
 
-/// Decides about a packet with no flow, or with one that must be judged again. `None`: it is for this vRouter itself.
+/// Decides about a packet with no flow, or with one that must be judged again. The answer is
+/// left in the scratch record.
 #[inline(always)]
-pub fn decide<F: Family>(skb: &Skb, arrival: &Arrival<'_, F::Key>) -> Result<Option<Outcome>, Failure> {
+pub fn decide<F: Family>(skb: &Skb, arrival: &Arrival<'_, F::Key>) -> Result<(), Failure> {
     if arrival.meta.flags & META_ICMP_ERROR != 0 {
-        return icmp_error::<F>(skb, arrival).map(Some);
+        return icmp_error::<F>(skb, arrival);
     }
-    let key = &arrival.key;
+    let key = arrival.key;
     let opens = arrival.meta.protocol == protocol::TCP && arrival.meta.tcp_flags & (tcp::SYN | tcp::ACK) == tcp::SYN;
     // SAFETY: as in `find`.
     let existing = F::flows().get_ptr_mut(key).map(|flow| unsafe { &mut *flow });
@@ -201,7 +213,7 @@ pub fn decide<F: Family>(skb: &Skb, arrival: &Arrival<'_, F::Key>) -> Result<Opt
     judge::judge(&Kernel, arrival.entry(), key, &arrival.link, reverse, judgement)
         .map_err(|reason| arrival.fail(reason))?;
     if judgement.receive {
-        return Ok(None);
+        return leave(arrival, 0, true, false, [0; 6], [0; 2]);
     }
     remember(judgement, arrival)?;
     if let Some(reason) = judgement.denied {
@@ -221,8 +233,39 @@ pub fn decide<F: Family>(skb: &Skb, arrival: &Arrival<'_, F::Key>) -> Result<Opt
         }
         None => create::<F>(arrival, judgement)?,
     };
-    let next_hop = maps::NEXT_HOPS.get(judgement.way.next_hop).ok_or(arrival.fail(DropReason::Internal))?;
-    Ok(Some(Outcome { next_hop, dmac: judgement.way.dmac, source_port, bridged: judgement.way.bridged }))
+    let way = &judgement.way;
+    leave(arrival, way.next_hop, false, way.bridged, way.dmac, source_port)
+}
+
+/// Leaves a packet's way for the stage that sends it.
+#[inline(always)]
+pub fn leave<K>(
+    arrival: &Arrival<'_, K>,
+    next_hop: u32,
+    receive: bool,
+    bridged: bool,
+    dmac: [u8; 6],
+    source_port: [u8; 2],
+) -> Result<(), Failure> {
+    let sending = &mut maps::scratch().map_err(|reason| arrival.fail(reason))?.sending;
+    sending.next_hop = next_hop;
+    sending.receive = u32::from(receive);
+    sending.bridged = u32::from(bridged);
+    sending.dmac = dmac;
+    sending.source_port = source_port;
+    Ok(())
+}
+
+/// What was left by [`leave`]. `None`: the packet is for this vRouter itself.
+#[inline(always)]
+pub fn left() -> Result<Option<Outcome>, DropReason> {
+    let sending = &maps::scratch()?.sending;
+    if sending.receive != 0 {
+        return Ok(None);
+    }
+    let next_hop = maps::NEXT_HOPS.get(sending.next_hop).ok_or(DropReason::Internal)?;
+    let (dmac, source_port) = (sending.dmac, sending.source_port);
+    Ok(Some(Outcome { next_hop, dmac, source_port, bridged: sending.bridged != 0 }))
 }
 
 /// Leaves what policy said for a drop report.
@@ -272,7 +315,7 @@ fn create<F: Family>(arrival: &Arrival<'_, F::Key>, judgement: &Judgement) -> Re
     let config = maps::config().map_err(|reason| arrival.fail(reason))?;
     let scratch = maps::scratch().map_err(|reason| arrival.fail(reason))?;
     let flow = &mut scratch.flow;
-    let key = &arrival.key;
+    let key = arrival.key;
     let full = arrival.fail(DropReason::FlowTableFull);
     let source_port = hash::source_port(key.hash(config.hash_seed));
     // SAFETY: plain helper call.
@@ -315,24 +358,17 @@ fn create<F: Family>(arrival: &Arrival<'_, F::Key>, judgement: &Judgement) -> Re
 
 /// An ICMP error follows the flow it concerns, and makes none.
 #[inline(always)]
-fn icmp_error<F: Family>(skb: &Skb, arrival: &Arrival<'_, F::Key>) -> Result<Outcome, Failure> {
+fn icmp_error<F: Family>(skb: &Skb, arrival: &Arrival<'_, F::Key>) -> Result<(), Failure> {
     let none = arrival.fail(DropReason::IcmpErrorNoFlow);
-    let flow = F::flows().get_ptr_mut(&arrival.key).ok_or(none)?;
+    let flow = F::flows().get_ptr_mut(arrival.key).ok_or(none)?;
     // SAFETY: as in `find`.
     let flow = unsafe { &*flow };
-    let (same_source, same_destination) = F::same_addresses(skb, arrival.l3, &arrival.key);
+    let (same_source, same_destination) = F::same_addresses(skb, arrival.l3, arrival.key);
     if flow.in_ifindex != arrival.ifindex || flow.flags & FLOW_DROP != 0 || !same_destination {
         return Err(none);
     }
     if arrival.interface.is_some() && !same_source {
         return Err(arrival.fail(DropReason::SpoofedSource));
     }
-    let next_hop = maps::NEXT_HOPS.get(flow.next_hop).ok_or(none)?;
-    Ok(Outcome {
-        next_hop,
-        dmac: flow.dmac,
-        source_port: flow.source_port,
-        bridged: arrival.link.bridged,
-    })
+    leave(arrival, flow.next_hop, false, arrival.link.bridged, flow.dmac, flow.source_port)
 }
-

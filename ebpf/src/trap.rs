@@ -1,7 +1,7 @@
 //! Packets that go up to the agent.
 
 use weft_dataplane::trap::{self, TRAP_SNAP_BYTES, TrapHeader};
-use weft_dataplane::{DropReason, Interface, Pod, TrapReason};
+use weft_dataplane::{DropReason, Interface, TrapReason};
 
 use crate::maps;
 use crate::skb::{self, Skb};
@@ -17,7 +17,8 @@ pub fn send(skb: &Skb, reason: TrapReason, interface: &Interface, mtu: u32) -> R
         return Err(failed);
     }
     let length = skb.len();
-    let header = TrapHeader {
+    let header = &mut maps::scratch()?.trap;
+    *header = TrapHeader {
         magic: trap::MAGIC,
         reason: reason as u8,
         reserved: 0,
@@ -31,9 +32,9 @@ pub fn send(skb: &Skb, reason: TrapReason, interface: &Interface, mtu: u32) -> R
     if cut && length > TRAP_SNAP_BYTES && !skb.resize(TRAP_SNAP_BYTES) {
         return Err(failed);
     }
-    let mut bytes = [0u8; HEADER];
-    bytes.copy_from_slice(header.as_bytes());
-    if !skb.push(HEADER as u32) || !skb.store(0, &bytes) {
+    // SAFETY: the header is plain bytes of exactly this size.
+    let bytes = unsafe { &*(&raw const *header).cast::<[u8; HEADER]>() };
+    if !skb.push(HEADER as u32) || !skb.store(0, bytes) {
         return Err(failed);
     }
     skb::transmit(config.pkt0_ifindex)

@@ -14,7 +14,7 @@ use crate::gateway;
 use crate::maps::{self, Kernel};
 use crate::output;
 use crate::report::{Failure, OWN_SLOT};
-use crate::session::{self, Arrival, Found, Outcome};
+use crate::session::{self, Arrival, Found};
 use crate::skb::Skb;
 
 /// The first stage.
@@ -27,9 +27,20 @@ pub fn run(skb: &Skb) -> Result<i32, Failure> {
     match eth.ethertype {
         ETHERTYPE_IPV4 => with_flow::<V4>(skb, interface, &eth),
         ETHERTYPE_IPV6 => Err(skb.enter(stage::WORKLOAD6).into()),
-        ETHERTYPE_ARP => gateway::arp(skb, interface).map_err(Failure::from),
+        ETHERTYPE_ARP => Err(skb.enter(stage::NEIGHBOUR).into()),
         _ => Err(DropReason::NotIp.into()),
     }
+}
+
+/// The stage for ARP and neighbour solicitations.
+#[inline(always)]
+pub fn neighbour(skb: &Skb) -> Result<i32, Failure> {
+    let interface = sender(skb)?;
+    let answer = match ethernet(skb)?.ethertype {
+        ETHERTYPE_ARP => gateway::arp(skb, interface),
+        _ => gateway::solicitation(skb, interface),
+    };
+    answer.map_err(Failure::from)
 }
 
 /// The stage for packets whose flow may be known.
@@ -46,18 +57,24 @@ pub fn judged<F: Family>(skb: &Skb) -> Result<i32, Failure> {
     let interface = sender(skb)?;
     let eth = ethernet(skb)?;
     let (meta, key) = F::parse(skb, ETH_LEN, interface.vrf)?;
-    let arrival = arrival::<F>(skb, interface, &eth, meta, key)?;
-    let outcome = if interface.flags & IF_POLICY != 0 || meta.flags & META_ICMP_ERROR != 0 {
-        session::decide::<F>(skb, &arrival)?
+    let arrival = arrival::<F>(skb, interface, &eth, meta, session::keep(&key)?)?;
+    if interface.flags & IF_POLICY != 0 || meta.flags & META_ICMP_ERROR != 0 {
+        session::decide::<F>(skb, &arrival)?;
     } else {
-        without_policy::<F>(skb, interface, &arrival)?
-    };
-    match outcome {
-        Some(outcome) => output::send::<F>(skb, interface, &eth, &arrival.meta, &outcome).map_err(Failure::from),
-        None => {
-            let dport = arrival.key.ports().1;
-            gateway::receive(skb, interface, &eth, &arrival.meta, dport).map_err(Failure::from)
-        }
+        without_policy::<F>(skb, interface, &arrival)?;
+    }
+    Err(skb.enter(F::WORKLOAD_SEND).into())
+}
+
+/// The stage that sends what was judged.
+#[inline(always)]
+pub fn send<F: Family>(skb: &Skb) -> Result<i32, Failure> {
+    let interface = sender(skb)?;
+    let eth = ethernet(skb)?;
+    let (meta, key) = F::parse(skb, ETH_LEN, interface.vrf)?;
+    match session::left()? {
+        Some(outcome) => output::send::<F>(skb, interface, &eth, &meta, &outcome).map_err(Failure::from),
+        None => gateway::receive(skb, interface, &eth, &meta, key.ports().1).map_err(Failure::from),
     }
 }
 
@@ -84,7 +101,8 @@ fn with_flow<F: Family>(skb: &Skb, interface: &Interface, eth: &Ethernet) -> Res
     if interface.flags & IF_POLICY == 0 {
         return Err(skb.enter(F::WORKLOAD_NEW).into());
     }
-    let arrival = arrival::<F>(skb, interface, eth, meta, key)?;
+    let mut key = key;
+    let arrival = arrival::<F>(skb, interface, eth, meta, &mut key)?;
     match session::find::<F>(&arrival)? {
         Found::Hit(outcome) => {
             output::send::<F>(skb, interface, eth, &arrival.meta, &outcome).map_err(Failure::from)
@@ -99,12 +117,11 @@ fn arrival<'a, F: Family>(
     interface: &'a Interface,
     eth: &Ethernet,
     meta: Meta,
-    key: F::Key,
+    key: &'a mut F::Key,
 ) -> Result<Arrival<'a, F::Key>, DropReason> {
     let link = link(interface, eth)?;
     let ifindex = skb.ifindex();
-    let mut key = key;
-    session::fragment_ports(&mut key, &meta, ifindex)?;
+    session::fragment_ports(key, &meta, ifindex)?;
     let interface = Some(interface);
     Ok(Arrival { key, meta, link, ifindex, interface, next_hop: 0, slot: OWN_SLOT, l3: ETH_LEN })
 }
@@ -134,21 +151,26 @@ fn without_policy<F: Family>(
     skb: &Skb,
     interface: &Interface,
     arrival: &Arrival<'_, F::Key>,
-) -> Result<Option<Outcome>, Failure> {
-    let key = &arrival.key;
+) -> Result<(), Failure> {
+    let key = arrival.key;
     let way = judge::way_out(&Kernel, interface.vrf, key, &arrival.link)?;
     let next_hop = maps::NEXT_HOPS.get(way.next_hop).ok_or(DropReason::Internal)?;
     if next_hop.kind == NEXT_HOP_INTERFACE && next_hop.flags & NH_POLICY != 0 {
         return match session::find::<F>(arrival)? {
-            Found::Hit(outcome) => Ok(Some(outcome)),
+            Found::Hit(outcome) => session::leave(
+                arrival,
+                way.next_hop,
+                false,
+                outcome.bridged,
+                outcome.dmac,
+                outcome.source_port,
+            ),
             Found::Miss => session::decide::<F>(skb, arrival),
         };
     }
     judge::check_source(&Kernel, key, arrival.ifindex, interface)?;
-    if next_hop.kind == NEXT_HOP_RECEIVE {
-        return Ok(None);
-    }
+    let receive = next_hop.kind == NEXT_HOP_RECEIVE;
     let seed = maps::config()?.hash_seed;
     let source_port = hash::source_port(key.hash(seed));
-    Ok(Some(Outcome { next_hop, dmac: way.dmac, source_port, bridged: way.bridged }))
+    session::leave(arrival, way.next_hop, receive, way.bridged, way.dmac, source_port)
 }

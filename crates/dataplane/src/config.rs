@@ -110,8 +110,14 @@ pub mod stage {
     pub const FABRIC_NEW6: u32 = 5;
     /// `dropped`.
     pub const DROPPED: u32 = 6;
+    /// `neighbour`.
+    pub const NEIGHBOUR: u32 = 7;
+    /// `workload_send4`.
+    pub const WORKLOAD_SEND4: u32 = 8;
+    /// `workload_send6`.
+    pub const WORKLOAD_SEND6: u32 = 9;
     /// Every stage with its program's name.
-    pub const ALL: [(u32, &str); 7] = [
+    pub const ALL: [(u32, &str); 10] = [
         (WORKLOAD6, "workload6"),
         (WORKLOAD_NEW4, "workload_new4"),
         (WORKLOAD_NEW6, "workload_new6"),
@@ -119,5 +125,8 @@ pub mod stage {
         (FABRIC_NEW4, "fabric_new4"),
         (FABRIC_NEW6, "fabric_new6"),
         (DROPPED, "dropped"),
+        (NEIGHBOUR, "neighbour"),
+        (WORKLOAD_SEND4, "workload_send4"),
+        (WORKLOAD_SEND6, "workload_send6"),
     ];
 }

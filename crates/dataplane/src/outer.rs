@@ -19,30 +19,31 @@ pub const OVERHEAD_MPLS_L2: u32 = OVERHEAD_MPLS_L3 + ETH_LEN as u32;
 /// Bytes that VXLAN adds to a frame's IP packet (the inner Ethernet header counts).
 pub const OVERHEAD_VXLAN: u32 = (IPV4_LEN + UDP_LEN + VXLAN_LEN + ETH_LEN) as u32;
 
-/// What arrived from the underlay.
+/// What kind of packet arrived from the underlay.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Tunnel {
+pub enum TunnelKind {
     /// Not ours: the host's stack gets it.
     Host,
     /// MPLS over UDP.
-    Mpls {
-        /// The label.
-        label: u32,
-        /// Offset of the inner packet or frame.
-        inner: usize,
-        /// Outer traffic class.
-        tos: u8,
-    },
+    Mpls,
     /// VXLAN.
-    Vxlan {
-        /// The network identifier.
-        vni: u32,
-        /// Offset of the inner frame.
-        inner: usize,
-        /// Outer traffic class.
-        tos: u8,
-    },
+    Vxlan,
 }
+
+/// What arrived from the underlay.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tunnel {
+    /// The kind; for `Host` the rest is zero.
+    pub kind: TunnelKind,
+    /// MPLS label or VXLAN network identifier.
+    pub id: u32,
+    /// Offset of the inner packet or frame.
+    pub inner: usize,
+    /// Outer traffic class.
+    pub tos: u8,
+}
+
+const HOST: Tunnel = Tunnel { kind: TunnelKind::Host, id: 0, inner: 0, tos: 0 };
 
 /// Recognises a tunnelled packet for `own` among frames from the underlay.
 ///
@@ -55,17 +56,17 @@ pub fn classify<P: Packet + ?Sized>(
     mpls_port: u16,
     vxlan_port: u16,
 ) -> Result<Tunnel, DropReason> {
-    let Some(b) = packet.load::<{ ETH_LEN + IPV4_LEN }>(0) else { return Ok(Tunnel::Host) };
+    let Some(b) = packet.load::<{ ETH_LEN + IPV4_LEN }>(0) else { return Ok(HOST) };
     let plain = b[12] == 0x08 && b[13] == 0 && b[14] == 0x45 && b[23] == protocol::UDP;
     if !plain || [b[30], b[31], b[32], b[33]] != own || (b[20] & 0x1f) | b[21] != 0 {
-        return Ok(Tunnel::Host);
+        return Ok(HOST);
     }
     let at = ETH_LEN + IPV4_LEN;
-    let Some(udp) = packet.load::<UDP_LEN>(at) else { return Ok(Tunnel::Host) };
+    let Some(udp) = packet.load::<UDP_LEN>(at) else { return Ok(HOST) };
     let port = u16::from_be_bytes([udp[2], udp[3]]);
     let mpls = port == mpls_port || port == MPLS_PORT_OLD;
     if !mpls && port != vxlan_port {
-        return Ok(Tunnel::Host);
+        return Ok(HOST);
     }
     if b[20] & 0x20 != 0 {
         return Err(DropReason::OuterFragment);
@@ -79,14 +80,14 @@ fn mpls_label<P: Packet + ?Sized>(packet: &P, at: usize, tos: u8) -> Result<Tunn
     let first: [u8; MPLS_LEN] = packet.load(at).ok_or(DropReason::TruncatedTunnel)?;
     let (label, bottom) = split(first);
     if bottom {
-        return Ok(Tunnel::Mpls { label, inner: at + MPLS_LEN, tos });
+        return Ok(Tunnel { kind: TunnelKind::Mpls, id: label, inner: at + MPLS_LEN, tos });
     }
     if label != LABEL_IGNORE {
         return Err(DropReason::BadTunnelHeader);
     }
     let second: [u8; MPLS_LEN] = packet.load(at + MPLS_LEN).ok_or(DropReason::TruncatedTunnel)?;
     match split(second) {
-        (label, true) => Ok(Tunnel::Mpls { label, inner: at + 2 * MPLS_LEN, tos }),
+        (label, true) => Ok(Tunnel { kind: TunnelKind::Mpls, id: label, inner: at + 2 * MPLS_LEN, tos }),
         _ => Err(DropReason::BadTunnelHeader),
     }
 }
@@ -98,7 +99,7 @@ fn vxlan<P: Packet + ?Sized>(packet: &P, at: usize, tos: u8) -> Result<Tunnel, D
         return Err(DropReason::BadTunnelHeader);
     }
     let vni = u32::from_be_bytes([0, b[4], b[5], b[6]]);
-    Ok(Tunnel::Vxlan { vni, inner: at + VXLAN_LEN, tos })
+    Ok(Tunnel { kind: TunnelKind::Vxlan, id: vni, inner: at + VXLAN_LEN, tos })
 }
 
 /// Label and bottom-of-stack bit of a label stack entry.

@@ -104,7 +104,7 @@ impl Forwarder {
         let directory = options.bpf_dir.clone();
         loader::prepare(&directory)?;
         let mut ebpf = loader::load(&directory, &options.limits)?;
-        let tables = Tables::open(&directory)?;
+        let tables = Tables::open(&loader::tables_directory(&directory))?;
         let config = tables.config.get(&0)?.unwrap_or_else(Config::zeroed);
         tables.config.put(&0, &Config { schema: SCHEMA_VERSION, ..config })?;
         links::replace_all(&mut ebpf, &directory)?;
@@ -191,7 +191,7 @@ const CONTEXT_IFINDEX: usize = 40;
 
 fn open_events(directory: &Path) -> Result<RingBuf<MapData>> {
     let failed = |e: &dyn std::error::Error| ForwarderError::Load(format!("EVENTS: {}", loader::chain(e)));
-    let data = MapData::from_pin(directory.join("EVENTS")).map_err(|e| failed(&e))?;
+    let data = MapData::from_pin(loader::tables_directory(directory).join("EVENTS")).map_err(|e| failed(&e))?;
     RingBuf::try_from(Map::RingBuf(data)).map_err(|e| failed(&e))
 }
 

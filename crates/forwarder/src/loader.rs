@@ -64,8 +64,15 @@ pub(crate) fn prepare(directory: &Path) -> Result<()> {
         mount(Some("bpf"), directory, Some("bpf"), MsFlags::empty(), none)
             .map_err(|e| pin_error(directory, e.into()))?;
     }
-    let links = links_directory(directory);
-    fs::create_dir_all(&links).map_err(|e| pin_error(&links, e))
+    for folder in [links_directory(directory), tables_directory(directory)] {
+        fs::create_dir_all(&folder).map_err(|e| pin_error(&folder, e))?;
+    }
+    Ok(())
+}
+
+/// Where the tables are pinned.
+pub(crate) fn tables_directory(directory: &Path) -> PathBuf {
+    directory.join("tables")
 }
 
 /// Where the links are pinned.
@@ -78,17 +85,18 @@ pub(crate) fn load(directory: &Path, limits: &Limits) -> Result<Ebpf> {
     if !adoptable(directory) {
         discard(directory)?;
     }
+    let tables = tables_directory(directory);
     let mut loader = EbpfLoader::new();
     for (name, size) in sizes(limits) {
         loader.map_max_entries(name, size);
-        loader.map_pin_path(name, directory.join(name));
+        loader.map_pin_path(name, tables.join(name));
     }
-    loader.map_pin_path("STAGES", directory.join("STAGES"));
+    loader.map_pin_path("STAGES", tables.join("STAGES"));
     let mut ebpf = loader.load(OBJECT).map_err(|e| ForwarderError::Load(chain(&e)))?;
     for name in ENTRIES.into_iter().chain(stage::ALL.map(|(_, name)| name)) {
-        classifier(&mut ebpf, name)?.load().map_err(|e| ForwarderError::Load(format!("{name}: {}", chain(&e))))?;
+        classifier(&mut ebpf, name)?.load().map_err(|e| ForwarderError::Load(format!("{name}: {}", chain(&e).replace("\\n", "\n"))))?;
     }
-    let stages = Table::<u32, u32>::open(directory, "STAGES")?;
+    let stages = Table::<u32, u32>::open(&tables, "STAGES")?;
     for (slot, name) in stage::ALL {
         let program = classifier(&mut ebpf, name)?;
         let fd = program.fd().map_err(|e| ForwarderError::Load(chain(&e)))?;
@@ -114,23 +122,37 @@ pub(crate) fn chain(error: &dyn std::error::Error) -> String {
         }
         source = cause.source();
     }
-    text
+    shortened(text)
+}
+
+/// Verifier logs run to megabytes, and only their end says what was wrong.
+fn shortened(text: String) -> String {
+    const HEAD: usize = 200;
+    const TAIL: usize = 1500;
+    if text.len() <= HEAD + TAIL {
+        return text;
+    }
+    let characters: Vec<char> = text.chars().collect();
+    let head: String = characters.iter().take(HEAD).collect();
+    let tail: String = characters.iter().skip(characters.len().saturating_sub(TAIL)).collect();
+    format!("{head} [...] {tail}")
 }
 
 /// Whether the pinned tables, if any, are of this schema.
 fn adoptable(directory: &Path) -> bool {
-    let Ok(fd) = sys::open_pinned(&directory.join("CONFIG")) else { return false };
+    let tables = tables_directory(directory);
+    let Ok(fd) = sys::open_pinned(&tables.join("CONFIG")) else { return false };
     let shape = sys::map_shape(fd.as_fd());
     if !matches!(shape, Ok((4, size, _)) if size as usize == size_of::<Config>()) {
         return false;
     }
-    let config = Table::<u32, Config>::open(directory, "CONFIG").and_then(|table| table.get(&0));
+    let config = Table::<u32, Config>::open(&tables, "CONFIG").and_then(|table| table.get(&0));
     matches!(config, Ok(Some(config)) if config.schema == SCHEMA_VERSION)
 }
 
 /// Removes every pin: the programs leave their interfaces.
 pub(crate) fn discard(directory: &Path) -> Result<()> {
-    for folder in [links_directory(directory), directory.to_path_buf()] {
+    for folder in [links_directory(directory), tables_directory(directory)] {
         let Ok(entries) = fs::read_dir(&folder) else { continue };
         for entry in entries.flatten() {
             let path = entry.path();

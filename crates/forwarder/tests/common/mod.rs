@@ -1,4 +1,5 @@
 //! Hosts in network namespaces, with a forwarder each and tables written by hand.
+#![allow(unreachable_pub, reason = "a module shared by test binaries")]
 #![allow(dead_code, reason = "each test binary uses its own part")]
 
 use std::collections::BTreeSet;
