@@ -6,7 +6,7 @@ use std::sync::Arc;
 use weft_xmpp::config::{ConfigElement, ConfigLink, ConfigNode, ConfigOp};
 
 /// Most nodes and links kept; beyond it updates are refused and counted. (A host of 1000 workloads needs some 20 000.)
-pub const MAX_ELEMENTS: usize = 2_000_000;
+pub(crate) const MAX_ELEMENTS: usize = 2_000_000;
 
 /// Type and name of a node.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

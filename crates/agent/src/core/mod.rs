@@ -118,7 +118,7 @@ pub struct AgentCore {
     store: Box<dyn StateStore>,
     database: Database,
     view: Arc<View>,
-    pub(super) sessions: Vec<SessionState>,
+    sessions: Vec<SessionState>,
     pub(super) routes: Vec<ControllerRoutes>,
     /// The controller whose configuration is taken.
     pub(super) config_source: Option<usize>,

@@ -124,21 +124,21 @@ pub(super) struct Round<'a> {
 
 impl Round<'_> {
     /// Note that something could not be done.
-    pub fn problem(&mut self, what: impl std::fmt::Display) {
+    pub(super) fn problem(&mut self, what: impl std::fmt::Display) {
         self.out.problems.push(what.to_string());
     }
 
     /// A number, or `None` and a problem when there is none left.
-    pub fn take<T, E: std::fmt::Display>(&mut self, number: Result<T, E>) -> Option<T> {
+    pub(super) fn take<T, E: std::fmt::Display>(&mut self, number: Result<T, E>) -> Option<T> {
         number.map_err(|e| self.problem(e)).ok()
     }
 
-    pub fn next_hop_index(&mut self, key: NextHopKey) -> Option<u32> {
+    pub(super) fn next_hop_index(&mut self, key: NextHopKey) -> Option<u32> {
         let number = self.numbers.next_hops.get(&key);
         self.take(number)
     }
 
-    pub fn identity(&mut self, set: &IdentitySet) -> u32 {
+    pub(super) fn identity(&mut self, set: &IdentitySet) -> u32 {
         let number = self.numbers.identities.get(set);
         self.take(number).unwrap_or(weft_dataplane::identity::UNKNOWN)
     }

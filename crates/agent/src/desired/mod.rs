@@ -13,7 +13,7 @@ mod services;
 mod tables;
 
 pub use build::{Desired, DesiredBuilder, Names};
-pub use numbers::{LabelKey, NextHopKey, Numbers, SavedNumbers};
+pub use numbers::{LabelKey, NextHopKey, Numbers, RuleListKey, SavedNumbers};
 pub use tables::Tables;
 
 use std::collections::BTreeMap;

@@ -3,13 +3,14 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
+use uuid::Uuid;
 use weft_dataplane::verdict::{ACTION_ALLOW, ACTION_DENY, ACTION_LIST, RULE_LIST_ENTRIES};
 use weft_dataplane::{Direction, PortRule, RuleList, Verdict, VerdictKey};
 
 use super::build::Round;
 use crate::config::{Acl, SecurityGroup, View};
 use crate::policy::compile::{Decision, Slot};
-use crate::policy::{Compiled, Gates, IdentitySet, Outcome, compile};
+use crate::policy::{Compiled, Gates, IdentitySet, Outcome, SourceList, compile};
 
 /// Compiled pairs, kept while no access list changes.
 #[derive(Debug, Default)]
@@ -90,23 +91,29 @@ impl Round<'_> {
                     rule: self.rule(decision),
                     list: 0,
                 },
-                Outcome::BySource(parts) => self.by_source(parts),
+                Outcome::BySource(list) => self.by_source(list),
             };
             self.out.tables.verdicts.insert(key, verdict);
         }
     }
 
     fn rule(&mut self, decision: &Decision) -> u32 {
-        let Some(uuid) = decision.rule else { return 0 };
+        self.rule_number(decision.rule)
+    }
+
+    fn rule_number(&mut self, rule: Option<Uuid>) -> u32 {
+        let Some(uuid) = rule else { return 0 };
         let number = self.numbers.rules.get(&uuid);
         self.take(number).unwrap_or(0)
     }
 
     /// A rule list. When none is left the flow is denied: a rule that cannot be programmed must not open anything.
-    fn by_source(&mut self, parts: &[(u16, u16, Decision)]) -> Verdict {
+    fn by_source(&mut self, list: &SourceList) -> Verdict {
+        let rule = self.rule_number(list.otherwise);
+        let parts = &list.parts;
         let key = parts.iter().map(|(a, b, d)| (*a, *b, d.allow, d.rule)).collect();
         let number = self.numbers.rule_lists.get(&key);
-        let Some(list) = self.take(number) else {
+        let Some(index) = self.take(number) else {
             return Verdict { action: ACTION_DENY, rule: 0, list: 0 };
         };
         let empty = PortRule { source_low: 0, source_high: 0, action: 0, reserved: 0, rule: 0 };
@@ -121,8 +128,8 @@ impl Round<'_> {
             };
         }
         let count = parts.len().min(RULE_LIST_ENTRIES) as u32;
-        self.out.tables.rule_lists.insert(list, RuleList { count, reserved: 0, rules });
-        Verdict { action: ACTION_LIST, rule: 0, list }
+        self.out.tables.rule_lists.insert(index, RuleList { count, reserved: 0, rules });
+        Verdict { action: ACTION_LIST, rule, list: index }
     }
 }
 

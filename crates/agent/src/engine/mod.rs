@@ -24,7 +24,7 @@ use crate::kernel::{Kernel, Netlink};
 use crate::pkt0::Pkt0Counters;
 use crate::ports::PortStore;
 use crate::services::PortServices;
-pub use events::{DropEvent, Recent};
+pub use events::{DropEvent, MAX_RECENT, Recent};
 pub use machines::{Machine, MachineRequest, MachineStore};
 pub use requests::{AgentHandle, Command};
 

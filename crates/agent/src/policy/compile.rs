@@ -29,8 +29,17 @@ pub struct Decision {
 pub enum Outcome {
     /// One decision, whatever the source port.
     Plain(Decision),
-    /// Disjoint ranges of source ports that together cover all, with their decisions.
-    BySource(Vec<(u16, u16, Decision)>),
+    /// It depends on the source port.
+    BySource(SourceList),
+}
+
+/// Disjoint ranges of source ports with their decisions; what is in none is denied.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SourceList {
+    /// First port, last port, decision; at most [`RULE_LIST_ENTRIES`].
+    pub parts: Vec<(u16, u16, Decision)>,
+    /// The rule that denies the rest, if there is a rest.
+    pub otherwise: Option<Uuid>,
 }
 
 /// Where an entry sits, from the least to the most specific.
@@ -173,25 +182,32 @@ fn by_source(gates: &[Vec<&Rule>], named: &[&Rule], protocol: u8, destination: u
     }
 }
 
-/// The forwarder's lists hold [`RULE_LIST_ENTRIES`]. Longer ones first lose the distinction between rules that do the
-/// same; what still does not fit is denied (and shows as the implicit deny), never passed.
-fn shorten(parts: Vec<(u16, u16, Decision)>) -> Vec<(u16, u16, Decision)> {
-    if parts.len() <= RULE_LIST_ENTRIES {
-        return parts;
+/// The most frequent denial becomes what holds otherwise. A list that is still longer than the forwarder's first loses
+/// the distinction between rules that do the same; what then does not fit is denied, never passed.
+fn shorten(mut parts: Vec<(u16, u16, Decision)>) -> SourceList {
+    let mut denials: BTreeMap<Option<Uuid>, usize> = BTreeMap::new();
+    for (_, _, decision) in parts.iter().filter(|(_, _, d)| !d.allow) {
+        *denials.entry(decision.rule).or_default() += 1;
     }
-    let mut joined: Vec<(u16, u16, Decision)> = Vec::new();
+    let otherwise = denials.into_iter().max_by_key(|(_, n)| *n).and_then(|(rule, _)| rule);
+    parts.retain(|(_, _, d)| d.allow || d.rule != otherwise);
+    if parts.len() > RULE_LIST_ENTRIES {
+        parts.retain(|(_, _, d)| d.allow);
+    }
+    let mut joined: Vec<(u16, u16, Decision)> = Vec::with_capacity(parts.len());
     for part in parts {
         match joined.last_mut() {
-            Some(previous) if previous.2.allow == part.2.allow => previous.1 = part.1,
+            Some(last) if joined_fits(last, &part) => last.1 = part.1,
             _ => joined.push(part),
         }
     }
-    if joined.len() > RULE_LIST_ENTRIES {
-        let start = joined.get(RULE_LIST_ENTRIES - 1).map_or(0, |p| p.0);
-        joined.truncate(RULE_LIST_ENTRIES - 1);
-        joined.push((start, u16::MAX, denied(NO_MATCH_RULE)));
-    }
-    joined
+    joined.truncate(RULE_LIST_ENTRIES);
+    SourceList { parts: joined, otherwise }
+}
+
+/// Whether `next` begins where `last` ends and decides the same for the same reason.
+fn joined_fits(last: &(u16, u16, Decision), next: &(u16, u16, Decision)) -> bool {
+    last.1.checked_add(1) == Some(next.0) && last.2 == next.2
 }
 
 /// Entries of one protocol: the outcome that would cost most prefixes is the wildcard.

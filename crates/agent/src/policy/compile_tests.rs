@@ -85,9 +85,10 @@ fn look_up(compiled: &Compiled, flow: Flow) -> Decision {
         .unwrap();
     match &hit.1 {
         Outcome::Plain(decision) => *decision,
-        Outcome::BySource(parts) => {
-            assert!(parts.len() <= RULE_LIST_ENTRIES);
-            parts.iter().find(|(a, b, _)| (*a..=*b).contains(&flow.source_port)).unwrap().2
+        Outcome::BySource(list) => {
+            assert!(list.parts.len() <= RULE_LIST_ENTRIES);
+            let hit = list.parts.iter().find(|(a, b, _)| (*a..=*b).contains(&flow.source_port));
+            hit.map_or(Decision { allow: false, rule: list.otherwise }, |(_, _, d)| *d)
         }
     }
 }
@@ -135,16 +136,38 @@ fn too_many_source_ranges_deny_the_rest() {
     let parts: Vec<_> = (0..40u16)
         .map(|n| {
             let last = if n == 39 { u16::MAX } else { n * 10 + 9 };
-            let allow = n % 2 == 0;
-            (n * 10, last, Decision { allow, rule: Some(Uuid::from_u128(n.into())) })
+            (n * 10, last, Decision { allow: n % 2 == 0, rule: Some(Uuid::from_u128(n.into())) })
         })
         .collect();
-    let short = shorten(parts.clone());
-    assert_eq!(short.len(), RULE_LIST_ENTRIES);
+    let list = shorten(parts.clone());
+    assert_eq!(list.parts.len(), RULE_LIST_ENTRIES);
     for (first, last, decision) in &parts {
         for port in [*first, *last] {
-            let got = short.iter().find(|(a, b, _)| (*a..=*b).contains(&port)).unwrap().2;
-            assert!(!got.allow || decision.allow, "port {port} opened");
+            let got = list.parts.iter().any(|(a, b, d)| d.allow && (*a..=*b).contains(&port));
+            assert!(!got || decision.allow, "port {port} opened");
         }
+    }
+}
+
+#[test]
+fn the_answering_half_of_a_two_way_rule_fits_with_many_ports() {
+    let rule = |n: u16| Rule {
+        uuid: Uuid::from_u128(n.into()),
+        protocol: Some(6),
+        family: None,
+        source: Selector::default(),
+        destination: Selector::default(),
+        source_ports: PortRange { first: n * 100, last: n * 100 },
+        destination_ports: PortRange::ALL,
+        bidirectional: false,
+        action: Action::Pass,
+    };
+    let gate = Gate { rules: (1..=16).map(rule).collect() };
+    let set = IdentitySet::default();
+    let compiled = compile(&set, &set, Direction::Egress, &[gate]);
+    for n in 1..=16 {
+        let flow = Flow { protocol: 6, source_port: n * 100, destination_port: 5 };
+        assert!(look_up(&compiled, flow).allow);
+        assert!(!look_up(&compiled, Flow { source_port: n * 100 + 1, ..flow }).allow);
     }
 }

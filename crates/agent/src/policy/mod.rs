@@ -9,6 +9,6 @@ pub mod evaluate;
 pub mod gates;
 pub mod identity;
 
-pub use compile::{Compiled, Outcome, compile};
+pub use compile::{Compiled, Outcome, SourceList, compile};
 pub use gates::{Gate, Gates};
 pub use identity::IdentitySet;

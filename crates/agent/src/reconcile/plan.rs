@@ -60,8 +60,8 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// What leads from `actual` to `desired`. Without `delete` nothing is removed: what is surplus may still be needed
-    /// (the configuration or the routes are not complete yet).
+    /// What leads from `actual` to `desired`. Without `delete` nothing is removed but outdated policy: what is surplus may
+    /// still be needed (the configuration or the routes are not complete yet).
     pub fn between(actual: &Tables, desired: &Tables, delete: bool) -> Self {
         let mut plan = Self {
             interfaces: Changes::between(&actual.interfaces, &desired.interfaces, delete),
@@ -74,6 +74,13 @@ impl Plan {
             rule_lists: Changes::between(&actual.rule_lists, &desired.rule_lists, delete),
             bump: BTreeSet::new(),
         };
+        if !delete {
+            // Between two ends that are both known, policy is complete: what it no longer says must not stand.
+            let pair = |key: &VerdictKey| (key.near, key.far, key.direction);
+            let known: BTreeSet<_> = desired.verdicts.keys().map(pair).collect();
+            let surplus = actual.verdicts.keys().filter(|k| !desired.verdicts.contains_key(k));
+            plan.verdicts.delete = surplus.filter(|k| known.contains(&pair(k))).copied().collect();
+        }
         // The most specific verdict first: a general one must not speak for what a specific one is about to decide.
         plan.verdicts.put.sort_by_key(|(key, _)| std::cmp::Reverse(key.prefix_len));
         plan.find_bumps(actual, desired);
