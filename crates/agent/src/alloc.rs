@@ -71,10 +71,8 @@ impl<K: Ord + Clone> Allocator<K> {
             self.used.insert(*number);
             return Ok(*number);
         }
-        let number = self.free_number().ok_or(Exhausted {
-            what: self.what,
-            capacity: self.end - self.first,
-        })?;
+        let number =
+            self.free_number().ok_or(Exhausted { what: self.what, capacity: self.end - self.first })?;
         self.next = number + 1;
         self.taken.insert(number);
         self.used.insert(number);
@@ -85,9 +83,7 @@ impl<K: Ord + Clone> Allocator<K> {
 
     fn free_number(&self) -> Option<u32> {
         let from = if self.next >= self.end { self.first } else { self.next };
-        (from..self.end)
-            .chain(self.first..from)
-            .find(|n| !self.taken.contains(n))
+        (from..self.end).chain(self.first..from).find(|n| !self.taken.contains(n))
     }
 
     /// The number of `key`, if it has one.

@@ -76,7 +76,13 @@ impl ControllerRoutes {
     }
 
     /// Take over the items and retracts of a route message. Returns whether anything changed.
-    pub fn apply(&mut self, table: RouteTable, ri: &str, items: Vec<(String, RouteItem)>, retracts: &[String]) -> bool {
+    pub fn apply(
+        &mut self,
+        table: RouteTable,
+        ri: &str,
+        items: Vec<(String, RouteItem)>,
+        retracts: &[String],
+    ) -> bool {
         let mut changed = false;
         for (_, item) in items {
             let key = (ri.to_owned(), item.key());

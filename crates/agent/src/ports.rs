@@ -133,7 +133,11 @@ impl Port {
     }
 }
 
-fn optional<T>(field: &'static str, text: &str, parse: impl Fn(&str) -> Option<T>) -> Result<Option<T>, PortError> {
+fn optional<T>(
+    field: &'static str,
+    text: &str,
+    parse: impl Fn(&str) -> Option<T>,
+) -> Result<Option<T>, PortError> {
     let absent = ["", "None", "::", "0.0.0.0"];
     if absent.contains(&text) {
         return Ok(None);
@@ -273,7 +277,8 @@ mod tests {
     use serde_json::json;
 
     fn request(id: &str, name: &str) -> PortRequest {
-        serde_json::from_value(json!({"id": id, "system-name": name, "type": 0, "ip-address": "10.0.0.3"})).unwrap()
+        serde_json::from_value(json!({"id": id, "system-name": name, "type": 0, "ip-address": "10.0.0.3"}))
+            .unwrap()
     }
 
     const A: &str = "00000000-0000-0000-0000-00000000000a";

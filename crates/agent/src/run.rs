@@ -156,7 +156,10 @@ async fn find_fabric(
             return Ok(Some(found));
         }
         if !std::mem::replace(&mut told, true) {
-            tracing::warn!(interface = config.fabric_interface, "waiting for the fabric interface and its address");
+            tracing::warn!(
+                interface = config.fabric_interface,
+                "waiting for the fabric interface and its address"
+            );
         }
         tokio::select! {
             () = tokio::time::sleep(LOOK_AGAIN) => {}

@@ -62,8 +62,17 @@ struct Numbered<T> {
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 enum SavedElement {
-    Node { node_type: String, name: String, uuid: Option<Uuid>, properties: serde_json::Map<String, serde_json::Value> },
-    Link { left: (String, String), right: (String, String), metadata: String },
+    Node {
+        node_type: String,
+        name: String,
+        uuid: Option<Uuid>,
+        properties: serde_json::Map<String, serde_json::Value>,
+    },
+    Link {
+        left: (String, String),
+        right: (String, String),
+        metadata: String,
+    },
 }
 
 impl From<ConfigOp> for SavedElement {

@@ -38,10 +38,7 @@ pub struct PortRange {
 
 impl PortRange {
     /// All ports.
-    pub const ALL: Self = Self {
-        first: 0,
-        last: u16::MAX,
-    };
+    pub const ALL: Self = Self { first: 0, last: u16::MAX };
 
     /// Whether `port` is within the range.
     pub fn contains(self, port: u16) -> bool {
@@ -147,10 +144,7 @@ impl Acl {
                 }
             }
         }
-        Self {
-            name: name.to_owned(),
-            rules,
-        }
+        Self { name: name.to_owned(), rules }
     }
 }
 

@@ -20,10 +20,7 @@ pub struct NodeKey {
 impl NodeKey {
     /// The key of the node `name` of `node_type`.
     pub fn new(node_type: &str, name: &str) -> Self {
-        Self {
-            node_type: node_type.to_owned(),
-            name: name.to_owned(),
-        }
+        Self { node_type: node_type.to_owned(), name: name.to_owned() }
     }
 }
 

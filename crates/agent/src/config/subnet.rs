@@ -47,10 +47,7 @@ impl Ipam {
     /// From `network_ipam_mgmt`, and the domain of the virtual DNS it refers to.
     pub fn from_config(mgmt: Option<&IpamType>, domain: Option<String>) -> Self {
         let Some(mgmt) = mgmt else {
-            return Self {
-                domain,
-                ..Self::default()
-            };
+            return Self { domain, ..Self::default() };
         };
         let dns_method = match mgmt.ipam_dns_method.as_deref() {
             Some("tenant-dns-server") => DnsMethod::Tenant,
@@ -142,7 +139,8 @@ fn host_routes(table: Option<&RouteTableType>, subnet: IpNet) -> Vec<(IpNet, IpA
         .filter_map(|route| {
             let prefix: IpNet = route.prefix.as_deref()?.parse().ok()?;
             let next_hop: IpAddr = route.next_hop.as_deref()?.parse().ok()?;
-            let same = prefix.addr().is_ipv4() == subnet.addr().is_ipv4() && next_hop.is_ipv4() == prefix.addr().is_ipv4();
+            let same = prefix.addr().is_ipv4() == subnet.addr().is_ipv4()
+                && next_hop.is_ipv4() == prefix.addr().is_ipv4();
             same.then(|| (prefix.trunc(), next_hop))
         })
         .take(MAX_HOST_ROUTES)
@@ -158,7 +156,9 @@ fn options_of(list: Option<&DhcpOptionsListType>) -> Vec<RawOption> {
             let code = option_code(o.dhcp_option_name.as_deref()?)?;
             let value = o.dhcp_option_value.as_deref().unwrap_or_default();
             let data = match o.dhcp_option_value_bytes.as_deref().filter(|b| !b.is_empty()) {
-                Some(bytes) => bytes.split_whitespace().map(|b| b.parse().ok()).collect::<Option<Vec<u8>>>()?,
+                Some(bytes) => {
+                    bytes.split_whitespace().map(|b| b.parse().ok()).collect::<Option<Vec<u8>>>()?
+                }
                 None => option_data(code, value)?,
             };
             (data.len() <= 255).then_some(RawOption { code, data })

@@ -9,8 +9,9 @@ use serde::de::DeserializeOwned;
 use uuid::Uuid;
 use weft_model::MacAddress;
 use weft_model::types::{
-    AclEntriesType, AllowedAddressPairs, EncapsulationPrioritiesType, FlowAgingTimeoutList, IpamType, MacAddressesType,
-    VirtualDnsType, VirtualMachineInterfacePropertiesType, VirtualNetworkType, VnSubnetsType,
+    AclEntriesType, AllowedAddressPairs, EncapsulationPrioritiesType, FlowAgingTimeoutList, IpamType,
+    MacAddressesType, VirtualDnsType, VirtualMachineInterfacePropertiesType, VirtualNetworkType,
+    VnSubnetsType,
 };
 use weft_xmpp::config::ConfigNode;
 
@@ -175,10 +176,7 @@ impl View {
         for node in db.nodes_of(VMI) {
             builder.interface(db, node);
         }
-        View {
-            global,
-            ..builder.view
-        }
+        View { global, ..builder.view }
     }
 }
 
@@ -247,7 +245,8 @@ impl Builder {
         let Some(id) = self.property::<u32>(node, "security_group_id") else { return };
         let (mut egress, mut ingress) = (None, None);
         for acl in db.linked(&key(node), ACL) {
-            let slot = if acl.name.ends_with(":egress-access-control-list") { &mut egress } else { &mut ingress };
+            let slot =
+                if acl.name.ends_with(":egress-access-control-list") { &mut egress } else { &mut ingress };
             *slot = Some(self.acl(acl));
         }
         let name = node.name.clone();
@@ -257,7 +256,8 @@ impl Builder {
 
     fn network(&mut self, db: &Database, node: &ConfigNode, global: &Global) {
         let vn = key(node);
-        let properties: VirtualNetworkType = self.property(node, "virtual_network_properties").unwrap_or_default();
+        let properties: VirtualNetworkType =
+            self.property(node, "virtual_network_properties").unwrap_or_default();
         let network_id: Option<u32> = self.property(node, "virtual_network_network_id");
         let configured = properties.vxlan_network_identifier.and_then(|id| u32::try_from(id).ok());
         let vxlan_id = if global.vxlan_configured { configured } else { network_id };
@@ -322,7 +322,10 @@ impl Builder {
         self.view.interfaces.insert(uuid, interface);
     }
 
-    fn interface_properties(&mut self, node: &ConfigNode) -> (Vec<IpNet>, VirtualMachineInterfacePropertiesType) {
+    fn interface_properties(
+        &mut self,
+        node: &ConfigNode,
+    ) -> (Vec<IpNet>, VirtualMachineInterfacePropertiesType) {
         let pairs: AllowedAddressPairs =
             self.property(node, "virtual_machine_interface_allowed_address_pairs").unwrap_or_default();
         let allowed = pairs
@@ -412,5 +415,4 @@ fn protocol(name: &str) -> Option<u8> {
 }
 
 #[cfg(test)]
-#[path = "view_tests.rs"]
 mod tests;

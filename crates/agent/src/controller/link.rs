@@ -52,10 +52,8 @@ pub(super) struct Link<'a> {
 
 impl<'a> Link<'a> {
     pub(super) fn new(settings: &'a Settings, events: &'a mpsc::Sender<Event>, stream: TcpStream) -> Self {
-        let config = SessionConfig {
-            tls: settings.tls.is_some(),
-            ..SessionConfig::client(settings.name.clone())
-        };
+        let config =
+            SessionConfig { tls: settings.tls.is_some(), ..SessionConfig::client(settings.name.clone()) };
         Self {
             settings,
             events,

@@ -151,7 +151,8 @@ impl AgentCore {
         }
         self.send_end_of_rib();
         let established = self.sessions.iter().zip(&self.routes).filter(|(s, _)| s.established);
-        if established.map(|(_, r)| r.is_complete()).fold(true, |all, one| all && one) {
+        let mut complete = established.map(|(_, r)| r.is_complete());
+        if complete.all(|one| one) {
             self.release_hold();
         }
     }

@@ -216,11 +216,7 @@ impl Rig {
 }
 
 fn remote(ri: &str, prefix: &str, network: &str, label: u32) -> Stanza {
-    let hop = NextHop {
-        label,
-        encaps: [Encap::Udp].into(),
-        ..NextHop::new("192.168.0.2".parse().unwrap())
-    };
+    let hop = NextHop { label, encaps: [Encap::Udp].into(), ..NextHop::new("192.168.0.2".parse().unwrap()) };
     let item = UnicastItem {
         next_hops: vec![hop],
         virtual_network: network.into(),
@@ -238,7 +234,9 @@ fn remote(ri: &str, prefix: &str, network: &str, label: u32) -> Stanza {
 fn two_tenants_with_the_same_addresses_stay_apart() {
     let mut rig = Rig::started();
     let sent = rig.sent();
-    let subscribed = |what: &str| sent.iter().any(|m| matches!(m, ToController::Send(s) if format!("{s:?}").contains(what)));
+    let subscribed = |what: &str| {
+        sent.iter().any(|m| matches!(m, ToController::Send(s) if format!("{s:?}").contains(what)))
+    };
     assert!(subscribed("default-global-system-config:host1") && subscribed("d:acme:red:red"));
     assert_eq!(sent.iter().filter(|m| matches!(m, ToController::Publish { .. })).count(), 6);
 
@@ -263,7 +261,8 @@ fn a_policy_opens_one_port_and_its_removal_closes_it() {
     rig.core.sync();
     let hop = {
         let tables = rig.tables();
-        tables.next_hops[&tables.routes[&(rig.vrf("d:acme:red:red"), "10.9.0.9/32".parse().unwrap())].next_hop]
+        tables.next_hops
+            [&tables.routes[&(rig.vrf("d:acme:red:red"), "10.9.0.9/32".parse().unwrap())].next_hop]
     };
     assert_eq!((hop.kind, hop.label, hop.dst), (NEXT_HOP_MPLS_L3, 77, [192, 168, 0, 2]));
     assert_eq!(rig.allowed(101, "10.9.0.9/32", 6, 80), Some(true));
@@ -330,7 +329,9 @@ fn a_port_that_goes_takes_everything_with_it() {
     rig.core.sync();
     let sent = rig.sent();
     assert_eq!(sent.iter().filter(|m| matches!(m, ToController::Withdraw { .. })).count(), 2);
-    assert!(sent.iter().any(|m| matches!(m, ToController::Send(Stanza::UnsubscribeVrf { ri, .. }) if ri == "d:globex:blue:blue")));
+    assert!(sent.iter().any(
+        |m| matches!(m, ToController::Send(Stanza::UnsubscribeVrf { ri, .. }) if ri == "d:globex:blue:blue")
+    ));
     let tables = rig.tables();
     assert!(!tables.interfaces.contains_key(&102));
     assert!(tables.next_hops.values().all(|h| h.ifindex != 102));
@@ -363,9 +364,14 @@ fn the_auditor_repairs_and_counts() {
 #[test]
 fn vxlan_first_makes_bridging_use_it() {
     let mut rig = Rig::started();
-    rig.config(vec![node("global-vrouter-config", "g", 9, json!({
-        "encapsulation_priorities": {"encapsulation": ["MPLSoGRE", "VXLAN", "MPLSoUDP"]}
-    }))]);
+    rig.config(vec![node(
+        "global-vrouter-config",
+        "g",
+        9,
+        json!({
+            "encapsulation_priorities": {"encapsulation": ["MPLSoGRE", "VXLAN", "MPLSoUDP"]}
+        }),
+    )]);
     let published = rig.core.desired().published.values().find_map(|item| match item {
         RouteItem::Evpn(item) if item.ethernet_tag == 11 => Some(item.clone()),
         _ => None,
@@ -373,11 +379,8 @@ fn vxlan_first_makes_bridging_use_it() {
     let hop = published.unwrap().next_hops[0].clone();
     assert_eq!((hop.label, hop.encaps), (11, [Encap::Vxlan].into()));
 
-    let remote_hop = NextHop {
-        label: 11,
-        encaps: [Encap::Vxlan].into(),
-        ..NextHop::new("192.168.0.2".parse().unwrap())
-    };
+    let remote_hop =
+        NextHop { label: 11, encaps: [Encap::Vxlan].into(), ..NextHop::new("192.168.0.2".parse().unwrap()) };
     let mac: weft_model::MacAddress = "02:00:00:00:00:99".parse().unwrap();
     let item = EvpnItem {
         next_hops: vec![remote_hop],

@@ -70,14 +70,8 @@ impl DesiredBuilder {
         numbers: &mut Numbers,
     ) -> Desired {
         numbers.begin();
-        let mut round = Round {
-            view,
-            learned,
-            underlay,
-            numbers,
-            out: Desired::default(),
-            vrfs: BTreeMap::new(),
-        };
+        let mut round =
+            Round { view, learned, underlay, numbers, out: Desired::default(), vrfs: BTreeMap::new() };
         round.out.problems.clone_from(&view.problems);
         round.infrastructure();
         let active = round.interfaces(ports);

@@ -53,9 +53,7 @@ pub(super) fn empty_next_hop(kind: u8) -> NextHop {
 /// The address that a Linux workload derives from its MAC (RFC 4291 appendix A).
 pub(super) fn link_local(mac: [u8; 6]) -> Ipv6Addr {
     let [a, b, c, d, e, f] = mac.map(u16::from);
-    Ipv6Addr::new(
-        0xfe80, 0, 0, 0, ((a ^ 2) << 8) | b, (c << 8) | 0xff, 0xfe00 | d, (e << 8) | f,
-    )
+    Ipv6Addr::new(0xfe80, 0, 0, 0, ((a ^ 2) << 8) | b, (c << 8) | 0xff, 0xfe00 | d, (e << 8) | f)
 }
 
 /// The numbers of one interface.
@@ -103,7 +101,10 @@ impl Round<'_> {
             match self.view.security_groups.get(name) {
                 Some(group) => ids.push(group.id),
                 None => {
-                    self.problem(format_args!("interface {}: security group {name} is not known yet", interface.name));
+                    self.problem(format_args!(
+                        "interface {}: security group {name} is not known yet",
+                        interface.name
+                    ));
                     return None;
                 }
             }
@@ -216,7 +217,8 @@ impl Round<'_> {
         let identity = self.identity(&set);
         let own = interface.addresses.iter().map(|a| IpNet::from(*a));
         let from_mac = IpNet::from(IpAddr::V6(link_local(interface.mac.0)));
-        let prefixes: Vec<IpNet> = own.chain(interface.allowed_addresses.iter().copied()).chain([from_mac]).collect();
+        let prefixes: Vec<IpNet> =
+            own.chain(interface.allowed_addresses.iter().copied()).chain([from_mac]).collect();
         let receive = self.next_hop_index(NextHopKey::Receive);
         for instance in &interface.routing_instances {
             let Some(vrf) = self.vrf(instance) else { continue };

@@ -83,14 +83,14 @@ impl Round<'_> {
             let key = match *slot {
                 Slot::Any => VerdictKey::pair(near, far, direction),
                 Slot::Ports { protocol, bits: 0, .. } => VerdictKey::protocol(near, far, direction, protocol),
-                Slot::Ports { protocol, port, bits } => VerdictKey::ports(near, far, direction, protocol, port, bits),
+                Slot::Ports { protocol, port, bits } => {
+                    VerdictKey::ports(near, far, direction, protocol, port, bits)
+                }
             };
             let verdict = match outcome {
-                Outcome::Plain(decision) => Verdict {
-                    action: action(decision),
-                    rule: self.rule(decision),
-                    list: 0,
-                },
+                Outcome::Plain(decision) => {
+                    Verdict { action: action(decision), rule: self.rule(decision), list: 0 }
+                }
                 Outcome::BySource(list) => self.by_source(list),
             };
             self.out.tables.verdicts.insert(key, verdict);

@@ -59,11 +59,8 @@ impl Round<'_> {
         let interface = &active.interface;
         let vxlan = self.view.global.encapsulations.first() == Some(&Encapsulation::Vxlan);
         let vni = active.network.vxlan_id;
-        let (tag, label, encap) = if vxlan && vni != 0 {
-            (vni, vni, Encap::Vxlan)
-        } else {
-            (0, active.label_l2, Encap::Udp)
-        };
+        let (tag, label, encap) =
+            if vxlan && vni != 0 { (vni, vni, Encap::Vxlan) } else { (0, active.label_l2, Encap::Udp) };
         let mut addresses: Vec<IpAddr> = interface.addresses.clone();
         if addresses.is_empty() {
             addresses.push(Ipv4Addr::UNSPECIFIED.into());

@@ -4,9 +4,7 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
 
 use ipnet::IpNet;
-use weft_dataplane::tables::{
-    NEXT_HOP_MPLS_L2, NEXT_HOP_MPLS_L3, NEXT_HOP_VXLAN, NH_RESOLVED, ROUTE_PROXY,
-};
+use weft_dataplane::tables::{NEXT_HOP_MPLS_L2, NEXT_HOP_MPLS_L3, NEXT_HOP_VXLAN, NH_RESOLVED, ROUTE_PROXY};
 use weft_dataplane::{BridgeEntry, NextHop, Route, identity};
 use weft_xmpp::items::{Encap, EvpnItem, NextHop as ItemHop, UnicastItem};
 
@@ -51,7 +49,8 @@ impl Round<'_> {
             return;
         };
         let Some(next_hop) = self.tunnel(key) else { return };
-        let network = if item.virtual_network.is_empty() { &hop.virtual_network } else { &item.virtual_network };
+        let network =
+            if item.virtual_network.is_empty() { &hop.virtual_network } else { &item.virtual_network };
         let host = item.prefix.prefix_len() == item.prefix.max_prefix_len();
         let draft = self.draft(vrf);
         let mac = bound.get(&item.prefix.addr()).filter(|_| host && !draft.l3_only);
@@ -91,7 +90,9 @@ impl Round<'_> {
 
     fn remote(&self, hop: &ItemHop) -> Option<Ipv4Addr> {
         match hop.address {
-            IpAddr::V4(address) if address != self.underlay.tunnel_ip && !address.is_unspecified() => Some(address),
+            IpAddr::V4(address) if address != self.underlay.tunnel_ip && !address.is_unspecified() => {
+                Some(address)
+            }
             _ => None,
         }
     }
@@ -104,13 +105,16 @@ impl Round<'_> {
 
     fn l2_tunnel(&self, hop: &ItemHop) -> Option<NextHopKey> {
         let address = self.remote(hop)?;
-        let supported = self.view.global.encapsulations.iter().chain(&[Encapsulation::MplsOverUdp, Encapsulation::Vxlan]);
+        let supported =
+            self.view.global.encapsulations.iter().chain(&[Encapsulation::MplsOverUdp, Encapsulation::Vxlan]);
         supported.copied().find_map(|encapsulation| match encapsulation {
             _ if hop.label == 0 => None,
             Encapsulation::MplsOverUdp if hop.encaps.contains(&Encap::Udp) => {
                 Some(NextHopKey::MplsL2(address, hop.label))
             }
-            Encapsulation::Vxlan if hop.encaps.contains(&Encap::Vxlan) => Some(NextHopKey::Vxlan(address, hop.label)),
+            Encapsulation::Vxlan if hop.encaps.contains(&Encap::Vxlan) => {
+                Some(NextHopKey::Vxlan(address, hop.label))
+            }
             _ => None,
         })
     }
@@ -162,7 +166,8 @@ impl Round<'_> {
                 let identity = match &base.network {
                     None => identity::UNKNOWN,
                     Some(network) => {
-                        let set = IdentitySet::of_prefix(network, base.groups.iter().copied(), prefix, &mentioned);
+                        let set =
+                            IdentitySet::of_prefix(network, base.groups.iter().copied(), prefix, &mentioned);
                         let number = self.identity(&set);
                         self.draft(vrf).far.insert(number, set);
                         number

@@ -64,7 +64,8 @@ impl DropEvent {
     /// `event` with the names that its numbers have now.
     pub fn new(event: &Event, names: &Names) -> Self {
         let reason = DropReason::from_u8(event.reason);
-        let network = |identity: u32| names.identities.get(&identity).map(|i| i.network.clone()).unwrap_or_default();
+        let network =
+            |identity: u32| names.identities.get(&identity).map(|i| i.network.clone()).unwrap_or_default();
         let interface = names.slots.get(&event.slot);
         Self {
             time_ms: event.time / 1_000_000,

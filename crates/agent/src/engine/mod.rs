@@ -332,8 +332,7 @@ impl Engine {
         let announced = self.machines.iter().map(|m| m.machine);
         self.core.set_ports(ports, machines.chain(announced).collect());
         let remotes = &self.core.desired().remotes;
-        let underlay =
-            self.kernel.underlay(&self.fabric, self.tunnel_address, self.pkt0_ifindex, remotes);
+        let underlay = self.kernel.underlay(&self.fabric, self.tunnel_address, self.pkt0_ifindex, remotes);
         if let Some(underlay) = underlay {
             self.core.set_underlay(underlay);
             self.configure();

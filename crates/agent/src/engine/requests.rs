@@ -26,7 +26,10 @@ impl AgentHandle {
     }
 
     /// Have the engine do `work`. `None` when it has stopped.
-    pub async fn ask<R: Send + 'static>(&self, work: impl FnOnce(&mut Engine) -> R + Send + 'static) -> Option<R> {
+    pub async fn ask<R: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Engine) -> R + Send + 'static,
+    ) -> Option<R> {
         let (sender, receiver) = oneshot::channel();
         let command: Command = Box::new(move |engine| {
             // The asker may have gone away: then nobody needs the answer.

@@ -81,7 +81,10 @@ fn value(of: impl Serialize) -> Result<Value, Failed> {
 }
 
 /// What `work` makes of the engine.
-async fn asked(agent: &AgentHandle, work: impl FnOnce(&mut Engine) -> Result<Value, Failed> + Send + 'static) -> Answer {
+async fn asked(
+    agent: &AgentHandle,
+    work: impl FnOnce(&mut Engine) -> Result<Value, Failed> + Send + 'static,
+) -> Answer {
     match agent.ask(work).await {
         Some(answer) => answer.map(Json),
         None => Err(Failed(StatusCode::SERVICE_UNAVAILABLE, "the agent is stopping".into())),
@@ -144,10 +147,8 @@ async fn all_tables(State(agent): State<AgentHandle>, Query(parameters): Query<P
 }
 
 async fn policy(State(agent): State<AgentHandle>, Query(parameters): Query<Parameters>) -> Answer {
-    asked(&agent, move |engine| {
-        tables::policy(engine, parameters.near, parameters.far, parameters.limit())
-    })
-    .await
+    asked(&agent, move |engine| tables::policy(engine, parameters.near, parameters.far, parameters.limit()))
+        .await
 }
 
 async fn audit(State(agent): State<AgentHandle>, Query(parameters): Query<Parameters>) -> Answer {

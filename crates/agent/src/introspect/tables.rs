@@ -113,11 +113,17 @@ fn slot_text(key: &VerdictKey) -> Value {
     json!({"protocol": protocol, "ports": ports, "any": key.prefix_len == VERDICT_BITS_PAIR})
 }
 
-pub(super) fn policy(engine: &mut Engine, near: Option<u32>, far: Option<u32>, limit: usize) -> Result<Value, Failed> {
+pub(super) fn policy(
+    engine: &mut Engine,
+    near: Option<u32>,
+    far: Option<u32>,
+    limit: usize,
+) -> Result<Value, Failed> {
     let desired = engine.core.desired().clone();
     let (tables, names) = (engine.core.reconciler().shadow(), &desired.names);
     let matches = |key: &VerdictKey| {
-        near.is_none_or(|n| n == u32::from_be_bytes(key.near)) && far.is_none_or(|f| f == u32::from_be_bytes(key.far))
+        near.is_none_or(|n| n == u32::from_be_bytes(key.near))
+            && far.is_none_or(|f| f == u32::from_be_bytes(key.far))
     };
     let list = tables.verdicts.iter().filter(|(key, _)| matches(key)).take(limit);
     let list: Vec<Value> = list

@@ -130,7 +130,8 @@ mod tests {
         Kernel {
             links: [("fab0".to_owned(), link)].into(),
             addresses: vec![(5, [192, 168, 0, 1].into())],
-            neighbours: [((5, [192, 168, 0, 2].into()), [2; 6]), ((5, [192, 168, 0, 254].into()), [4; 6])].into(),
+            neighbours: [((5, [192, 168, 0, 2].into()), [2; 6]), ((5, [192, 168, 0, 254].into()), [4; 6])]
+                .into(),
             routes: vec![
                 route("192.168.0.0/24", None, 0),
                 route("0.0.0.0/0", Some("192.168.0.253"), 100),

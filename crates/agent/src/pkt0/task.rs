@@ -38,7 +38,8 @@ pub struct Settings {
 /// The DNS socket cannot be opened, or the TAP is gone.
 pub async fn run(mut settings: Settings, shutdown: CancellationToken) -> std::io::Result<()> {
     let v6 = settings.dns.first().is_some_and(SocketAddr::is_ipv6);
-    let any = if v6 { (Ipv6Addr::UNSPECIFIED, 0).into() } else { SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)) };
+    let any =
+        if v6 { (Ipv6Addr::UNSPECIFIED, 0).into() } else { SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)) };
     let mut task = Task {
         handler: Handler::new(Instant::now()),
         dns: UdpSocket::bind(any).await?,

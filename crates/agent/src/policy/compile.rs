@@ -108,17 +108,11 @@ fn decide(gates: &[Vec<&Rule>], protocol: Option<u8>, source: u16, destination: 
             None => return denied(NO_MATCH_RULE),
         }
     }
-    Decision {
-        allow: true,
-        rule: passed,
-    }
+    Decision { allow: true, rule: passed }
 }
 
 fn denied(rule: Uuid) -> Decision {
-    Decision {
-        allow: false,
-        rule: Some(rule),
-    }
+    Decision { allow: false, rule: Some(rule) }
 }
 
 /// Starts of the intervals that the port ranges of `rules` cut 0..=65535 into.
@@ -146,12 +140,8 @@ fn intervals(gates: &[Vec<&Rule>], protocol: u8) -> Vec<(u16, u16, Outcome)> {
         let decision = decide(gates, Some(protocol), 0, 0);
         return vec![(0, u16::MAX, Outcome::Plain(decision))];
     }
-    let named: Vec<&Rule> = gates
-        .iter()
-        .flatten()
-        .filter(|r| r.protocol.is_none_or(|p| p == protocol))
-        .copied()
-        .collect();
+    let named: Vec<&Rule> =
+        gates.iter().flatten().filter(|r| r.protocol.is_none_or(|p| p == protocol)).copied().collect();
     let destinations = cuts(named.iter().map(|r| r.destination_ports));
     let mut out: Vec<(u16, u16, Outcome)> = Vec::new();
     for (first, last) in spans(&destinations) {
@@ -226,14 +216,7 @@ fn protocol_entries(protocol: u8, intervals: &[(u16, u16, Outcome)], entries: &m
             entries.push((Slot::Ports { protocol, port, bits }, outcome.clone()));
         }
     }
-    entries.push((
-        Slot::Ports {
-            protocol,
-            port: 0,
-            bits: 0,
-        },
-        wildcard,
-    ));
+    entries.push((Slot::Ports { protocol, port: 0, bits: 0 }, wildcard));
 }
 
 /// The fewest prefixes that cover `first..=last` exactly, as (port, bits).
@@ -251,5 +234,4 @@ pub fn prefixes(first: u16, last: u16) -> Vec<(u16, u8)> {
 }
 
 #[cfg(test)]
-#[path = "compile_tests.rs"]
 mod tests;

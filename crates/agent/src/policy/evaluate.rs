@@ -42,9 +42,16 @@ pub fn evaluate(
 }
 
 /// Whether `rule` matches `flow`.
-pub fn rule_matches(rule: &Rule, near: &IdentitySet, far: &IdentitySet, direction: Direction, flow: Flow) -> bool {
+pub fn rule_matches(
+    rule: &Rule,
+    near: &IdentitySet,
+    far: &IdentitySet,
+    direction: Direction,
+    flow: Flow,
+) -> bool {
     let ports = !has_ports(flow.protocol)
-        || (rule.source_ports.contains(flow.source_port) && rule.destination_ports.contains(flow.destination_port));
+        || (rule.source_ports.contains(flow.source_port)
+            && rule.destination_ports.contains(flow.destination_port));
     rule.protocol.is_none_or(|p| p == flow.protocol) && ports && concerns(rule, near, far, direction)
 }
 

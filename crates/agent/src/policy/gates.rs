@@ -76,7 +76,5 @@ fn group_gate(interface: &Interface, view: &View, direction: Direction) -> Gate 
         Direction::Egress => group.egress.as_ref(),
         Direction::Ingress => group.ingress.as_ref(),
     });
-    Gate {
-        rules: acls.flat_map(|acl: &Acl| acl.rules.iter().cloned()).collect(),
-    }
+    Gate { rules: acls.flat_map(|acl: &Acl| acl.rules.iter().cloned()).collect() }
 }

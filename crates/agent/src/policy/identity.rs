@@ -60,9 +60,10 @@ impl IdentitySet {
         let v6 = family == Family::Inet6;
         let network = selector.network.as_ref().is_none_or(|n| *n == self.network);
         let group = selector.security_group.is_none_or(|g| self.groups.contains(&g));
-        let subnets = selector.subnets.as_ref().is_none_or(|nets| {
-            nets.iter().any(|n| n.addr().is_ipv6() == v6 && self.prefixes.contains(n))
-        });
+        let subnets = selector
+            .subnets
+            .as_ref()
+            .is_none_or(|nets| nets.iter().any(|n| n.addr().is_ipv6() == v6 && self.prefixes.contains(n)));
         network && group && subnets
     }
 }

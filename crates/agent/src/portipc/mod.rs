@@ -79,7 +79,8 @@ fn body(json: Result<Json<Value>, JsonRejection>) -> Result<Value, Refusal> {
 }
 
 fn uuid(text: &str) -> Result<Uuid, Refusal> {
-    Uuid::parse_str(text).map_err(|_| bad(format!("{:?} is not a UUID", text.chars().take(64).collect::<String>())))
+    Uuid::parse_str(text)
+        .map_err(|_| bad(format!("{:?} is not a UUID", text.chars().take(64).collect::<String>())))
 }
 
 /// The routes.

@@ -28,10 +28,7 @@ impl<K: Ord + Clone, V: PartialEq + Clone> Changes<K, V> {
     fn between(actual: &BTreeMap<K, V>, desired: &BTreeMap<K, V>, delete: bool) -> Self {
         let put = desired.iter().filter(|(k, v)| actual.get(k) != Some(v));
         let gone = actual.keys().filter(|k| delete && !desired.contains_key(k));
-        Self {
-            put: put.map(|(k, v)| (k.clone(), v.clone())).collect(),
-            delete: gone.cloned().collect(),
-        }
+        Self { put: put.map(|(k, v)| (k.clone(), v.clone())).collect(), delete: gone.cloned().collect() }
     }
 
     fn len(&self) -> usize {

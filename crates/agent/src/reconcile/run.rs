@@ -74,10 +74,7 @@ impl Reconciler {
     /// # Errors
     /// A table that cannot be read.
     pub fn adopt(datapath: &dyn Datapath) -> Result<Self, ForwarderError> {
-        Ok(Self {
-            shadow: read_tables(datapath)?,
-            ..Self::default()
-        })
+        Ok(Self { shadow: read_tables(datapath)?, ..Self::default() })
     }
 
     /// What the forwarder holds, as far as we know.
@@ -98,7 +95,12 @@ impl Reconciler {
     ///
     /// # Errors
     /// A table that cannot be read.
-    pub fn audit(&mut self, datapath: &dyn Datapath, desired: &Tables, delete: bool) -> Result<(), ForwarderError> {
+    pub fn audit(
+        &mut self,
+        datapath: &dyn Datapath,
+        desired: &Tables,
+        delete: bool,
+    ) -> Result<(), ForwarderError> {
         let actual = read_tables(datapath)?;
         let plan = Plan::between(&actual, desired, delete);
         let entries = actual.len();
@@ -122,7 +124,8 @@ impl Reconciler {
 
     /// Stop serving `ifindex` at once.
     pub fn remove_interface(&mut self, datapath: &dyn Datapath, ifindex: u32) {
-        let mut run = Run { datapath, shadow: &mut self.shadow, totals: &mut self.totals, errors: Vec::new() };
+        let mut run =
+            Run { datapath, shadow: &mut self.shadow, totals: &mut self.totals, errors: Vec::new() };
         run.delete_interface(ifindex);
     }
 
@@ -146,7 +149,8 @@ impl Reconciler {
     }
 
     fn execute(&mut self, datapath: &dyn Datapath, plan: &Plan) -> Vec<String> {
-        let mut run = Run { datapath, shadow: &mut self.shadow, totals: &mut self.totals, errors: Vec::new() };
+        let mut run =
+            Run { datapath, shadow: &mut self.shadow, totals: &mut self.totals, errors: Vec::new() };
         run.puts(plan);
         run.deletes(plan);
         for vrf in &plan.bump {

@@ -59,9 +59,7 @@ pub fn answer(port: &PortServices, frame: &[u8]) -> Result<Option<Vec<u8>>, Pack
     };
     let reply = build_reply(port, lease, &request, kind);
     let mut payload = Vec::with_capacity(400);
-    reply
-        .encode(&mut Encoder::new(&mut payload))
-        .map_err(|e| PacketError::encode("dhcp", e))?;
+    reply.encode(&mut Encoder::new(&mut payload)).map_err(|e| PacketError::encode("dhcp", e))?;
     // BOOTP's minimum message (RFC 1542 section 2.1): some clients drop shorter ones.
     if payload.len() < 300 {
         payload.resize(300, 0);
@@ -75,7 +73,8 @@ fn reply_kind(lease: &Lease4, request: &Message) -> Option<MessageType> {
         MessageType::Discover => Some(MessageType::Offer),
         MessageType::Inform => Some(MessageType::Ack),
         MessageType::Request => {
-            if let Some(DhcpOption::ServerIdentifier(server)) = request.opts().get(OptionCode::ServerIdentifier)
+            if let Some(DhcpOption::ServerIdentifier(server)) =
+                request.opts().get(OptionCode::ServerIdentifier)
                 && *server != lease.server
             {
                 return None; // the client chose another server: silence, RFC 2131 section 4.3.2
@@ -84,11 +83,7 @@ fn reply_kind(lease: &Lease4, request: &Message) -> Option<MessageType> {
                 Some(DhcpOption::RequestedIpAddress(address)) => *address,
                 _ => request.ciaddr(),
             };
-            Some(if wanted == lease.address {
-                MessageType::Ack
-            } else {
-                MessageType::Nak
-            })
+            Some(if wanted == lease.address { MessageType::Ack } else { MessageType::Nak })
         }
         _ => None,
     }
@@ -190,11 +185,7 @@ fn frame_reply(
     } else {
         lease.address
     };
-    let mac = if address.is_broadcast() {
-        [0xff; 6]
-    } else {
-        datagram.source_mac
-    };
+    let mac = if address.is_broadcast() { [0xff; 6] } else { datagram.source_mac };
     udp_frame(
         GATEWAY_MAC,
         mac,
@@ -217,5 +208,4 @@ pub fn client_message(kind: MessageType, mac: [u8; 6], xid: u32, requested: Opti
 }
 
 #[cfg(test)]
-#[path = "dhcp4_tests.rs"]
 mod tests;

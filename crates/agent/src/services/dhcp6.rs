@@ -3,7 +3,8 @@
 use std::net::{Ipv6Addr, SocketAddr};
 
 use dhcproto::v6::{
-    DhcpOption, DhcpOptions, IAAddr, IANA, Message, MessageType, OptionCode, Status, StatusCode, UnknownOption,
+    DhcpOption, DhcpOptions, IAAddr, IANA, Message, MessageType, OptionCode, Status, StatusCode,
+    UnknownOption,
 };
 use dhcproto::{Decodable, Decoder, Encodable, Encoder};
 
@@ -56,9 +57,7 @@ pub fn answer(port: &PortServices, frame: &[u8]) -> Result<Option<Vec<u8>>, Pack
         return Ok(None);
     };
     let mut payload = Vec::with_capacity(200);
-    reply
-        .encode(&mut Encoder::new(&mut payload))
-        .map_err(|e| PacketError::encode("dhcpv6", e))?;
+    reply.encode(&mut Encoder::new(&mut payload)).map_err(|e| PacketError::encode("dhcpv6", e))?;
     udp_frame(
         GATEWAY_MAC,
         datagram.source_mac,
@@ -73,13 +72,17 @@ fn reply_to(lease: &Lease6, request: &Message) -> Result<Option<Message>, Packet
     use MessageType as M;
     let Some(client) = request.opts().get(OptionCode::ClientId) else {
         // Only an information-request may come without a client identifier (RFC 8415 section 16).
-        return Ok((request.msg_type() == M::InformationRequest).then(|| bare_reply(lease, request, M::Reply)));
+        return Ok(
+            (request.msg_type() == M::InformationRequest).then(|| bare_reply(lease, request, M::Reply))
+        );
     };
     let kind = match request.msg_type() {
         M::Solicit if has(request, OptionCode::RapidCommit) => M::Reply,
         M::Solicit => M::Advertise,
         M::Request | M::Renew | M::Release | M::Decline if !names_us(request) => return Ok(None),
-        M::Request | M::Renew | M::Rebind | M::Confirm | M::InformationRequest | M::Release | M::Decline => M::Reply,
+        M::Request | M::Renew | M::Rebind | M::Confirm | M::InformationRequest | M::Release | M::Decline => {
+            M::Reply
+        }
         _ => return Err(PacketError::Unexpected("DHCPv6 message type")),
     };
     let mut reply = bare_reply(lease, request, kind);
@@ -118,10 +121,7 @@ fn bare_reply(lease: &Lease6, request: &Message, kind: MessageType) -> Message {
         options.insert(DhcpOption::DomainNameServers(lease.dns.clone()));
     }
     if let Some(encoded) = lease.domain.as_deref().and_then(encode_name) {
-        options.insert(DhcpOption::Unknown(UnknownOption::new(
-            OPTION_DOMAIN_SEARCH.into(),
-            encoded,
-        )));
+        options.insert(DhcpOption::Unknown(UnknownOption::new(OPTION_DOMAIN_SEARCH.into(), encoded)));
     }
     reply
 }
@@ -191,10 +191,7 @@ fn address_option(addr: Ipv6Addr, seconds: u32) -> DhcpOption {
 }
 
 fn status_option(status: Status) -> DhcpOption {
-    DhcpOption::StatusCode(StatusCode {
-        status,
-        msg: String::new(),
-    })
+    DhcpOption::StatusCode(StatusCode { status, msg: String::new() })
 }
 
 #[cfg(test)]

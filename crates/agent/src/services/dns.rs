@@ -68,7 +68,13 @@ impl Relay {
     ///
     /// # Errors
     /// [`PacketError`] when the frame is no DNS query, or too many are open.
-    pub fn query(&mut self, port: &PortServices, frame: &[u8], now: Instant, random: u16) -> Result<Vec<u8>, PacketError> {
+    pub fn query(
+        &mut self,
+        port: &PortServices,
+        frame: &[u8],
+        now: Instant,
+        random: u16,
+    ) -> Result<Vec<u8>, PacketError> {
         let datagram = parse_udp(frame)?;
         if datagram.destination.port() != DNS_PORT {
             return Err(PacketError::Unexpected("DNS port"));
@@ -188,7 +194,14 @@ mod tests {
     const QUERY: [u8; 19] = [0x12, 0x34, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0, 1, b'a', 0, 0, 1, 0, 1];
 
     fn frame() -> Vec<u8> {
-        udp_frame([2; 6], GATEWAY_MAC, "10.0.0.3:5555".parse().unwrap(), "10.0.0.2:53".parse().unwrap(), &QUERY).unwrap()
+        udp_frame(
+            [2; 6],
+            GATEWAY_MAC,
+            "10.0.0.3:5555".parse().unwrap(),
+            "10.0.0.2:53".parse().unwrap(),
+            &QUERY,
+        )
+        .unwrap()
     }
 
     #[test]

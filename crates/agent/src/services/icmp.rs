@@ -39,7 +39,11 @@ pub enum Problem {
 ///
 /// # Errors
 /// [`PacketError`] when the frame is cut short.
-pub fn error_for(port: &PortServices, frame: &[u8], problem: Problem) -> Result<Option<Vec<u8>>, PacketError> {
+pub fn error_for(
+    port: &PortServices,
+    frame: &[u8],
+    problem: Problem,
+) -> Result<Option<Vec<u8>>, PacketError> {
     let mac = source_mac(frame)?;
     let short = || PacketError::malformed("ip", "cut short");
     let packet = frame.get(ETHERNET..).ok_or_else(short)?;
@@ -96,8 +100,8 @@ fn v4_error(
 ) -> Option<Vec<u8>> {
     let later_fragment = header.flags_offset & 0x1fff != 0;
     let multicast = header.destination.is_multicast() || header.destination.is_broadcast();
-    let about_error = header.protocol == ICMP
-        && !matches!(packet.get(header.header_len), Some(0 | 8 | 13..=18));
+    let about_error =
+        header.protocol == ICMP && !matches!(packet.get(header.header_len), Some(0 | 8 | 13..=18));
     if later_fragment || multicast || about_error || header.source.is_unspecified() {
         return None;
     }
@@ -145,7 +149,11 @@ fn v6_error(
     // Informational messages have the top bit of the type set; never answer an error with an error.
     let about_error = fixed[6] == ICMPV6 && packet.get(40).is_none_or(|kind| kind & 0x80 == 0);
     let too_big = matches!(problem, Problem::TooBig { .. });
-    if about_error || source.is_unspecified() || source.is_multicast() || (destination.is_multicast() && !too_big) {
+    if about_error
+        || source.is_unspecified()
+        || source.is_multicast()
+        || (destination.is_multicast() && !too_big)
+    {
         return Ok(None);
     }
     let (kind, value) = match problem {
@@ -226,13 +234,7 @@ pub struct RateLimit {
 impl RateLimit {
     /// A full bucket.
     pub fn new(rate: u32, burst: u32, now: Instant) -> Self {
-        Self {
-            rate: rate.into(),
-            burst: burst.into(),
-            tokens: burst.into(),
-            last: now,
-            refused: 0,
-        }
+        Self { rate: rate.into(), burst: burst.into(), tokens: burst.into(), last: now, refused: 0 }
     }
 
     /// Whether one more event may happen at `now`.
@@ -277,11 +279,7 @@ mod tests {
     }
 
     fn big(v6: bool) -> Vec<u8> {
-        let (a, b) = if v6 {
-            ("[fd00::1]:5", "[fd00::2]:6")
-        } else {
-            ("10.0.0.1:5", "10.0.0.2:6")
-        };
+        let (a, b) = if v6 { ("[fd00::1]:5", "[fd00::2]:6") } else { ("10.0.0.1:5", "10.0.0.2:6") };
         udp_frame([2; 6], GATEWAY_MAC, a.parse().unwrap(), b.parse().unwrap(), &[7; 1800]).unwrap()
     }
 

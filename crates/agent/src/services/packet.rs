@@ -37,18 +37,12 @@ pub enum PacketError {
 impl PacketError {
     /// A malformed `layer`, with the parser's own words.
     pub fn malformed(layer: &'static str, detail: impl std::fmt::Display) -> Self {
-        Self::Malformed {
-            layer,
-            detail: detail.to_string(),
-        }
+        Self::Malformed { layer, detail: detail.to_string() }
     }
 
     /// A reply that could not be encoded.
     pub fn encode(layer: &'static str, detail: impl std::fmt::Display) -> Self {
-        Self::Encode {
-            layer,
-            detail: detail.to_string(),
-        }
+        Self::Encode { layer, detail: detail.to_string() }
     }
 }
 
@@ -131,9 +125,7 @@ pub fn udp_frame(
     };
     let builder = network.udp(source.port(), destination.port());
     let mut frame = Vec::with_capacity(builder.size(payload.len()));
-    builder
-        .write(&mut frame, payload)
-        .map_err(|e| PacketError::encode("udp", e))?;
+    builder.write(&mut frame, payload).map_err(|e| PacketError::encode("udp", e))?;
     Ok(frame)
 }
 
@@ -170,14 +162,9 @@ mod tests {
 
     #[test]
     fn truncations_are_errors_not_panics() {
-        let frame = udp_frame(
-            [1; 6],
-            [2; 6],
-            "10.0.0.1:1".parse().unwrap(),
-            "10.0.0.2:2".parse().unwrap(),
-            &[0; 20],
-        )
-        .unwrap();
+        let frame =
+            udp_frame([1; 6], [2; 6], "10.0.0.1:1".parse().unwrap(), "10.0.0.2:2".parse().unwrap(), &[0; 20])
+                .unwrap();
         for n in 0..42 {
             assert!(parse_udp(&frame[..n]).is_err(), "{n} bytes");
         }
@@ -185,9 +172,8 @@ mod tests {
 
     #[test]
     fn checksum_of_a_known_header() {
-        let header = [
-            0x45, 0, 0, 0x73, 0, 0, 0x40, 0, 0x40, 0x11, 0, 0, 0xc0, 0xa8, 0, 1, 0xc0, 0xa8, 0, 0xc7,
-        ];
+        let header =
+            [0x45, 0, 0, 0x73, 0, 0, 0x40, 0, 0x40, 0x11, 0, 0, 0xc0, 0xa8, 0, 1, 0xc0, 0xa8, 0, 0xc7];
         assert_eq!(checksum(&[&header]), 0xb861);
     }
 }

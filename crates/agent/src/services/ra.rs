@@ -95,7 +95,13 @@ fn body(port: &PortServices, lease: &Lease6) -> Vec<u8> {
 }
 
 /// An Ethernet frame from the gateway's MAC with an ICMPv6 message whose checksum (bytes 2 and 3) is filled in.
-pub fn ipv6_icmp_frame(mac: [u8; 6], source: Ipv6Addr, to: Ipv6Addr, hop_limit: u8, mut icmp: Vec<u8>) -> Vec<u8> {
+pub fn ipv6_icmp_frame(
+    mac: [u8; 6],
+    source: Ipv6Addr,
+    to: Ipv6Addr,
+    hop_limit: u8,
+    mut icmp: Vec<u8>,
+) -> Vec<u8> {
     let length = icmp.len() as u32;
     let pseudo_tail = [length.to_be_bytes(), [0, 0, 0, ICMPV6]].concat();
     let sum = checksum(&[&source.octets(), &to.octets(), &pseudo_tail, &icmp]);

@@ -16,11 +16,8 @@ fn put(db: &mut Database, node_type: &str, name: &str, properties: Value) {
 }
 
 fn join(db: &mut Database, a: (&str, &str), b: (&str, &str)) {
-    let link = ConfigLink {
-        left: (a.0.into(), a.1.into()),
-        right: (b.0.into(), b.1.into()),
-        metadata: "m".into(),
-    };
+    let link =
+        ConfigLink { left: (a.0.into(), a.1.into()), right: (b.0.into(), b.1.into()), metadata: "m".into() };
     db.apply(&ConfigOp::Update(ConfigElement::Link(link)));
 }
 
@@ -34,7 +31,12 @@ fn an_interface_appears_once_its_network_is_compiled() {
     put(&mut db, RI, "d:p:net:net", json!({}));
     join(&mut db, (VN, "d:p:net"), (RI, "d:p:net:net"));
     put(&mut db, "instance-ip", "ip", json!({"instance_ip_address": "10.0.0.3"}));
-    put(&mut db, "instance-ip", "ip2", json!({"instance_ip_address": "10.0.0.2", "instance_ip_secondary": true}));
+    put(
+        &mut db,
+        "instance-ip",
+        "ip2",
+        json!({"instance_ip_address": "10.0.0.2", "instance_ip_secondary": true}),
+    );
     join(&mut db, ("instance-ip", "ip"), (VMI, "port"));
     join(&mut db, ("instance-ip", "ip2"), (VMI, "port"));
     put(&mut db, "virtual-machine", "web-1", json!({}));
@@ -52,12 +54,17 @@ fn an_interface_appears_once_its_network_is_compiled() {
 #[test]
 fn global_settings_leave_out_what_is_not_supported() {
     let mut db = Database::default();
-    put(&mut db, "global-vrouter-config", "g", json!({
-        "encapsulation_priorities": {"encapsulation": ["MPLSoGRE", "VXLAN"]},
-        "flow_aging_timeout_list": {"flow_aging_timeout": [
-            {"protocol": "udp", "port": 53, "timeout_in_seconds": 10}, {"protocol": "tcp", "timeout_in_seconds": 600}
-        ]}
-    }));
+    put(
+        &mut db,
+        "global-vrouter-config",
+        "g",
+        json!({
+            "encapsulation_priorities": {"encapsulation": ["MPLSoGRE", "VXLAN"]},
+            "flow_aging_timeout_list": {"flow_aging_timeout": [
+                {"protocol": "udp", "port": 53, "timeout_in_seconds": 10}, {"protocol": "tcp", "timeout_in_seconds": 600}
+            ]}
+        }),
+    );
     let global = View::build(&db).global;
     assert_eq!(global.encapsulations, [Encapsulation::Vxlan]);
     assert_eq!(global.flow_aging, [(17, Some(53), 10), (6, None, 600)]);

@@ -21,10 +21,7 @@ fn port() -> PortServices {
             dns: vec![[10, 1, 1, 2].into()],
             domain: Some("acme.test".into()),
             host_routes: vec![("192.168.0.0/16".parse().unwrap(), [10, 1, 1, 9].into())],
-            options: vec![RawOption {
-                code: 42,
-                data: vec![10, 1, 1, 4],
-            }],
+            options: vec![RawOption { code: 42, data: vec![10, 1, 1, 4] }],
         }),
         lease6: None,
     }
@@ -50,23 +47,11 @@ fn discover_is_offered_everything() {
     assert_eq!(offer.opts().msg_type(), Some(MessageType::Offer));
     assert_eq!((offer.xid(), offer.yiaddr()), (0x1234, Ipv4Addr::new(10, 1, 1, 3)));
     let get = |code| offer.opts().get(code).cloned();
-    assert_eq!(
-        get(OptionCode::SubnetMask),
-        Some(DhcpOption::SubnetMask([255, 255, 255, 0].into()))
-    );
-    assert_eq!(
-        get(OptionCode::Router),
-        Some(DhcpOption::Router(vec![[10, 1, 1, 1].into()]))
-    );
+    assert_eq!(get(OptionCode::SubnetMask), Some(DhcpOption::SubnetMask([255, 255, 255, 0].into())));
+    assert_eq!(get(OptionCode::Router), Some(DhcpOption::Router(vec![[10, 1, 1, 1].into()])));
     assert_eq!(get(OptionCode::InterfaceMtu), Some(DhcpOption::InterfaceMtu(1450)));
-    assert_eq!(
-        get(OptionCode::DomainName),
-        Some(DhcpOption::DomainName("acme.test".into()))
-    );
-    assert_eq!(
-        get(OptionCode::NtpServers),
-        Some(DhcpOption::NtpServers(vec![[10, 1, 1, 4].into()]))
-    );
+    assert_eq!(get(OptionCode::DomainName), Some(DhcpOption::DomainName("acme.test".into())));
+    assert_eq!(get(OptionCode::NtpServers), Some(DhcpOption::NtpServers(vec![[10, 1, 1, 4].into()])));
     assert_eq!(
         get(OptionCode::ClasslessStaticRoute),
         Some(DhcpOption::ClasslessStaticRoute(vec![
@@ -121,9 +106,7 @@ fn renewal_inform_and_release() {
 #[test]
 fn another_servers_offer_taken_is_met_with_silence() {
     let mut request = client_message(MessageType::Request, MAC, 5, Some([10, 1, 1, 3].into()));
-    request
-        .opts_mut()
-        .insert(DhcpOption::ServerIdentifier([10, 1, 1, 77].into()));
+    request.opts_mut().insert(DhcpOption::ServerIdentifier([10, 1, 1, 77].into()));
     assert!(ask(&request).is_none());
 }
 

@@ -57,7 +57,11 @@ prop_compose! {
 }
 
 fn identity(v6: bool) -> impl Strategy<Value = IdentitySet> {
-    (0..NETWORKS.len(), proptest::collection::btree_set(1u32..4, 0..3), proptest::collection::btree_set(0..PREFIXES.len(), 0..4))
+    (
+        0..NETWORKS.len(),
+        proptest::collection::btree_set(1u32..4, 0..3),
+        proptest::collection::btree_set(0..PREFIXES.len(), 0..4),
+    )
         .prop_map(move |(network, groups, prefixes)| IdentitySet {
             network: NETWORKS[network].to_owned(),
             groups,
