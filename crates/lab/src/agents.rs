@@ -8,6 +8,9 @@ use weft_client::HttpClient;
 use crate::LabError;
 use crate::lab::Lab;
 
+/// Drop events asked for: those of the largest matrix.
+const EVENTS: &str = "20000";
+
 impl Lab {
     /// The client of a host's agent.
     pub(crate) fn agent(&self, host: &str) -> Result<&HttpClient, LabError> {
@@ -24,7 +27,7 @@ impl Lab {
     pub(crate) async fn drop_events(&self) -> Vec<DropEvent> {
         let mut events = Vec::new();
         for (host, agent) in &self.agents {
-            if let Ok(drops) = agent.get("/introspect/drops", &[]).await {
+            if let Ok(drops) = agent.get("/introspect/drops", &[("limit", EVENTS)]).await {
                 events.extend(events_of(host, &drops));
             }
         }
@@ -36,35 +39,35 @@ impl Lab {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct DropEvent {
     pub(crate) host: String,
-    pub(crate) interface: String,
+    /// Uuid of the port concerned; empty for the fabric.
+    pub(crate) port: String,
     pub(crate) reason: String,
     pub(crate) source: Option<IpAddr>,
     pub(crate) destination: Option<IpAddr>,
-    pub(crate) protocol: Option<u64>,
-    pub(crate) port: Option<u64>,
+    /// Full name of the sender's network; empty if unknown.
+    pub(crate) source_network: String,
+    pub(crate) protocol: u64,
+    pub(crate) destination_port: u64,
 }
 
 fn has_session(status: &Value) -> bool {
-    let sessions = status.get("sessions").or_else(|| status.get("controllers")).and_then(Value::as_array);
-    let state = |s: &Value| s.get("state").and_then(Value::as_str).map(str::to_lowercase);
-    sessions.is_some_and(|list| list.iter().any(|s| state(s).as_deref() == Some("established")))
+    let sessions = status["controllers"].as_array();
+    sessions.is_some_and(|list| list.iter().any(|s| s["state"] == "established"))
 }
 
 fn events_of(host: &str, drops: &Value) -> Vec<DropEvent> {
-    let events = drops.get("recent").or_else(|| drops.get("events")).and_then(Value::as_array);
-    let text = |e: &Value, keys: &[&str]| {
-        keys.iter().find_map(|k| e.get(*k).and_then(Value::as_str)).map(str::to_owned)
-    };
-    let number = |e: &Value, keys: &[&str]| keys.iter().find_map(|k| e.get(*k).and_then(Value::as_u64));
-    let address = |e: &Value, keys: &[&str]| text(e, keys).and_then(|t| t.parse().ok());
-    let events = events.into_iter().flatten().map(|e| DropEvent {
+    let text = |e: &Value, key: &str| e[key].as_str().unwrap_or_default().to_owned();
+    let number = |e: &Value, key: &str| e[key].as_u64().unwrap_or(0);
+    let address = |e: &Value, key: &str| e[key].as_str().and_then(|t| t.parse().ok());
+    let events = drops["events"].as_array().into_iter().flatten().map(|e| DropEvent {
         host: host.to_owned(),
-        interface: text(e, &["interface"]).unwrap_or_default(),
-        reason: text(e, &["reason"]).unwrap_or_else(|| "unknown".into()),
-        source: address(e, &["source", "src"]),
-        destination: address(e, &["destination", "dst"]),
-        protocol: number(e, &["protocol", "proto"]),
-        port: number(e, &["destination_port", "dport"]),
+        port: text(e, "interface"),
+        reason: text(e, "reason"),
+        source: address(e, "source"),
+        destination: address(e, "destination"),
+        source_network: text(e, "source_network"),
+        protocol: number(e, "protocol"),
+        destination_port: number(e, "destination_port"),
     });
     events.collect()
 }

@@ -91,7 +91,7 @@ impl Lab {
         let start = Instant::now();
         let mut documents = self.plan.objects.clone();
         for host in &self.plan.hosts {
-            let router = json!({"virtual-router": {"fq_name": [host.name], "virtual_router_ip_address": host.address}});
+            let router = json!({"virtual-router": {"fq_name": router_name(&host.name), "virtual_router_ip_address": host.address}});
             if let serde_json::Value::Object(map) = router {
                 documents.extend(documents::from_map(map).map_err(LabError::client("virtual-router"))?);
             }
@@ -144,6 +144,11 @@ impl Lab {
         drop(stations);
         teardown::remove(&state).await
     }
+}
+
+/// Full name of a host's virtual-router.
+pub(crate) fn router_name(host: &str) -> Vec<String> {
+    vec![weft_model::defaults::GLOBAL_SYSTEM_CONFIG.to_owned(), host.to_owned()]
 }
 
 /// Ends a lab by name, running or crashed.

@@ -13,7 +13,7 @@ use crate::LabError;
 use crate::dhcp;
 use crate::file::plan::{Family, WorkloadPlan};
 use crate::ip;
-use crate::lab::Lab;
+use crate::lab::{Lab, router_name};
 use crate::netns::Netns;
 use crate::state::WorkloadState;
 
@@ -145,7 +145,7 @@ async fn create(api: &Api, plan: &WorkloadPlan) -> Result<Allotted, ClientError>
         };
         addresses.push(allot(api, plan, &port_name, suffix, wanted).await?);
     }
-    let router = find(api, ObjectType::VirtualRouter, std::slice::from_ref(&plan.host)).await?;
+    let router = find(api, ObjectType::VirtualRouter, &router_name(&plan.host)).await?;
     let machine_ref = (ObjectType::VirtualMachine, machine.as_str());
     api.ref_update("ADD", (ObjectType::VirtualRouter, &router), machine_ref).await?;
     let interface = api.read(ObjectType::VirtualMachineInterface, &port).await?;

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use anyhow::Context;
-use weft_agent::settings::AgentConfig;
+use weft_agent::AgentConfig;
 use weft_model::defaults;
 
 use crate::cli::VrouterArgs;
