@@ -4,7 +4,7 @@ use std::sync::Mutex;
 use std::time::Instant;
 
 use serde_json::{Value, json};
-use weft_dataplane::tables::{IF_POLICY, NEXT_HOP_INTERFACE, NEXT_HOP_MPLS_L3, NEXT_HOP_VXLAN};
+use weft_dataplane::tables::{IF_POLICY, LABEL_L3, NEXT_HOP_INTERFACE, NEXT_HOP_MPLS_L3, NEXT_HOP_VXLAN};
 use weft_dataplane::verdict::{ACTION_ALLOW, ACTION_DENY};
 use weft_dataplane::{Direction, VerdictKey};
 use weft_forwarder::MemoryDatapath;
@@ -280,6 +280,34 @@ fn a_policy_opens_one_port_and_its_removal_closes_it() {
 
     rig.config(acl(RED, json!([pass(1, RED, RED, "any", -1), pass(2, RED, GREEN, "6", 80)])));
     assert_eq!(rig.allowed(101, "10.9.0.9/32", 6, 80), Some(true));
+}
+
+#[test]
+fn a_network_on_the_same_host_is_reached_without_a_tunnel() {
+    let mut rig = Rig::started();
+    let green = rig.vrf("d:acme:green:green");
+    let mut labels = rig.tables().labels.into_iter();
+    let (label, _) = labels.find(|(_, l)| l.kind == LABEL_L3 && l.vrf == green).unwrap();
+    let own = "192.168.0.1".parse().unwrap();
+    let hop = NextHop { label, encaps: [Encap::Udp].into(), ..NextHop::new(own) };
+    let item = UnicastItem {
+        next_hops: vec![hop],
+        virtual_network: GREEN.into(),
+        ..UnicastItem::new("10.0.0.9/32".parse().unwrap())
+    };
+    let message = Stanza::RouteMessage {
+        table: RouteTable::Inet,
+        ri: "d:acme:red:red".into(),
+        items: vec![("10.0.0.9/32".into(), RouteItem::Unicast(item))],
+        retracts: vec![],
+    };
+    rig.core.stanza(0, message, rig.now);
+    rig.core.sync();
+    let tables = rig.tables();
+    let route = tables.routes[&(rig.vrf("d:acme:red:red"), "10.0.0.9/32".parse().unwrap())];
+    assert_eq!(tables.next_hops[&route.next_hop].ifindex, 103);
+    assert_eq!(rig.allowed(101, "10.0.0.9/32", 6, 80), Some(true));
+    assert_eq!(rig.allowed(101, "10.0.0.9/32", 6, 22), Some(false));
 }
 
 #[test]

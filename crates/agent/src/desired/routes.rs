@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
 
 use ipnet::IpNet;
-use weft_dataplane::tables::{NEXT_HOP_MPLS_L2, NEXT_HOP_MPLS_L3, NEXT_HOP_VXLAN, NH_RESOLVED, ROUTE_PROXY};
+use weft_dataplane::tables::{
+    LABEL_L3, NEXT_HOP_MPLS_L2, NEXT_HOP_MPLS_L3, NEXT_HOP_VXLAN, NH_RESOLVED, ROUTE_PROXY,
+};
 use weft_dataplane::{BridgeEntry, NextHop, Route, identity};
 use weft_xmpp::items::{Encap, EvpnItem, NextHop as ItemHop, UnicastItem};
 
@@ -45,10 +47,12 @@ impl Round<'_> {
         if self.draft(vrf).routes.contains_key(&item.prefix) {
             return;
         }
-        let Some((hop, key)) = item.next_hops.iter().find_map(|h| self.l3_tunnel(h).map(|k| (h, k))) else {
-            return;
-        };
-        let Some(next_hop) = self.tunnel(key) else { return };
+        let local = item.next_hops.iter().find_map(|h| self.own_label(h).map(|index| (h, index)));
+        let found = local.or_else(|| {
+            let (hop, key) = item.next_hops.iter().find_map(|h| self.l3_tunnel(h).map(|k| (h, k)))?;
+            self.tunnel(key).map(|index| (hop, index))
+        });
+        let Some((hop, next_hop)) = found else { return };
         let network =
             if item.virtual_network.is_empty() { &hop.virtual_network } else { &item.virtual_network };
         let host = item.prefix.prefix_len() == item.prefix.max_prefix_len();
@@ -86,6 +90,13 @@ impl Round<'_> {
         let identity = self.identity(&set);
         self.draft(vrf).far.insert(identity, set);
         self.out.tables.bridge.insert((vrf, item.mac.0), BridgeEntry { next_hop, identity });
+    }
+
+    /// The next hop behind one of our own labels: a local interface of another network, which a policy lets in.
+    fn own_label(&self, hop: &ItemHop) -> Option<u32> {
+        let ours = hop.address == IpAddr::V4(self.underlay.tunnel_ip);
+        let label = self.out.tables.labels.get(&hop.label).filter(|l| ours && l.kind == LABEL_L3)?;
+        Some(label.next_hop)
     }
 
     fn remote(&self, hop: &ItemHop) -> Option<Ipv4Addr> {
