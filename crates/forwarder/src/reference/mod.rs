@@ -117,9 +117,9 @@ impl Model {
     /// Handles one frame.
     pub fn process(&mut self, at: EntryPoint, frame: &[u8]) -> Outcome {
         let result = match at {
-            EntryPoint::Workload(ifindex) => self.from_workload(ifindex, frame),
-            EntryPoint::Fabric => self.from_fabric(frame),
-            EntryPoint::Agent => self.from_agent(frame),
+            EntryPoint::Workload(ifindex) => self.workload_packet(ifindex, frame),
+            EntryPoint::Fabric => self.underlay_packet(frame),
+            EntryPoint::Agent => self.agent_packet(frame),
         };
         result.unwrap_or_else(|dropped| {
             let slot = dropped.slot.unwrap_or_else(|| self.slot_of(at));

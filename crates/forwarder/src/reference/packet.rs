@@ -89,7 +89,7 @@ fn parse4(bytes: &[u8]) -> Result<Facts, DropReason> {
     let protocol = header.protocol().0;
     let transport = match fragment {
         Some(Fragment { first: false, .. }) => Transport::default(),
-        _ => transport(payload, protocol)?,
+        _ => transport(payload, protocol, true)?,
     };
     let (source, destination) = (header.source_addr().into(), header.destination_addr().into());
     Ok(Facts {
@@ -117,7 +117,7 @@ fn parse6(bytes: &[u8]) -> Result<Facts, DropReason> {
     let protocol = chain.protocol.0;
     let transport = match chain.fragment {
         Some(Fragment { first: false, .. }) => Transport::default(),
-        _ => transport(packet.get(chain.at..).unwrap_or_default(), protocol)?,
+        _ => transport(packet.get(chain.at..).unwrap_or_default(), protocol, false)?,
     };
     let (source, destination) = (header.source_addr().into(), header.destination_addr().into());
     Ok(Facts {
@@ -188,7 +188,8 @@ fn extension_headers(packet: &[u8], first: IpNumber) -> Result<Chain, DropReason
     Err(bad)
 }
 
-fn transport(payload: &[u8], protocol: u8) -> Result<Transport, DropReason> {
+/// ICMP counts only in IPv4 and ICMPv6 only in IPv6; elsewhere each is a protocol without ports.
+fn transport(payload: &[u8], protocol: u8, is_v4: bool) -> Result<Transport, DropReason> {
     let cut = DropReason::TruncatedTransport;
     match IpNumber(protocol) {
         IpNumber::TCP => {
@@ -201,16 +202,16 @@ fn transport(payload: &[u8], protocol: u8) -> Result<Transport, DropReason> {
             let ports = (header.source_port(), header.destination_port());
             Ok(Transport { ports, ..Transport::default() })
         }
-        IpNumber::ICMP | IpNumber::IPV6_ICMP => icmp(payload, protocol),
+        IpNumber::ICMP if is_v4 => icmp(payload, true),
+        IpNumber::IPV6_ICMP if !is_v4 => icmp(payload, false),
         _ => Ok(Transport::default()),
     }
 }
 
-fn icmp(payload: &[u8], protocol: u8) -> Result<Transport, DropReason> {
+fn icmp(payload: &[u8], is_v4: bool) -> Result<Transport, DropReason> {
     let cut = DropReason::TruncatedTransport;
     let (header, quoted) = payload.split_at_checked(8).ok_or(cut)?;
     let kind = header.first().copied().unwrap_or(0);
-    let is_v4 = protocol == IpNumber::ICMP.0;
     let is_error = if is_v4 { matches!(kind, 3 | 4 | 5 | 11 | 12) } else { (1..=4).contains(&kind) };
     let concerns = if is_error { Some(quoted_conversation(quoted, is_v4)?.reversed()) } else { None };
     Ok(Transport { ports: icmp_ports(header, is_v4), icmp_type: Some(kind), concerns, tcp_flags: None })
@@ -243,8 +244,8 @@ fn quoted_conversation(quoted: &[u8], is_v4: bool) -> Result<Conversation, DropR
             let header = UdpHeaderSlice::from_slice(start).map_err(|_| cut)?;
             (header.source_port(), header.destination_port())
         }
-        IpNumber::ICMP => icmp_ports(start, true),
-        IpNumber::IPV6_ICMP => icmp_ports(start, false),
+        IpNumber::ICMP if is_v4 => icmp_ports(start, true),
+        IpNumber::IPV6_ICMP if !is_v4 => icmp_ports(start, false),
         _ => (0, 0),
     };
     Ok(Conversation { source, destination, protocol, ports })
