@@ -42,6 +42,8 @@ pub(crate) struct DropEvent {
     /// Uuid of the port concerned; empty for the fabric.
     pub(crate) port: String,
     pub(crate) reason: String,
+    /// Milliseconds since the system started.
+    pub(crate) time_millis: u64,
     pub(crate) source: Option<IpAddr>,
     pub(crate) destination: Option<IpAddr>,
     /// Full name of the sender's network; empty if unknown.
@@ -63,6 +65,7 @@ fn events_of(host: &str, drops: &Value) -> Vec<DropEvent> {
         host: host.to_owned(),
         port: text(e, "interface"),
         reason: text(e, "reason"),
+        time_millis: number(e, "time_ms"),
         source: address(e, "source"),
         destination: address(e, "destination"),
         source_network: text(e, "source_network"),

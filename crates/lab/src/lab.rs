@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use futures::future::try_join_all;
 use serde_json::json;
@@ -15,6 +15,9 @@ use crate::process::{self, Process};
 use crate::progress::Progress;
 use crate::state::State;
 use crate::{LabError, dhcp, roles, teardown, underlay, workloads};
+
+/// How long the process that tests a lab may take to clean up when another ends the lab.
+const OWNER_GRACE: Duration = Duration::from_secs(15);
 
 /// A lab and everything needed to work with it.
 #[derive(Debug)]
@@ -160,7 +163,10 @@ pub async fn down(name: &str) -> Result<(), LabError> {
     let state = State::load(name)?;
     if let Some(owner) = state.owner.filter(|o| o.alive() && o.pid != nix::unistd::Pid::this().as_raw()) {
         // The test cleans up itself when asked; what it leaves is removed below.
-        owner.stop().await;
+        owner.signal(nix::sys::signal::Signal::SIGTERM);
+        if !owner.gone_within(OWNER_GRACE).await {
+            owner.kill().await;
+        }
     }
     teardown::remove(&state).await
 }

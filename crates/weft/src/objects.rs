@@ -96,6 +96,7 @@ pub(crate) async fn get(target: &TargetArgs, args: &GetArgs, format: Format) -> 
     }
     let mut rows = objects;
     for row in &mut rows {
+        row["subnets"] = json!(subnets(row));
         row["name"] = json!(api::fq_name_of(row).join(":"));
     }
     rows.sort_by_key(|r| r["name"].as_str().map(str::to_owned));
@@ -103,12 +104,22 @@ pub(crate) async fn get(target: &TargetArgs, args: &GetArgs, format: Format) -> 
     Ok(ExitCode::SUCCESS)
 }
 
+/// The prefixes of a network.
+fn subnets(network: &Value) -> Vec<String> {
+    let list = |v: &Value| v.as_array().cloned().unwrap_or_default();
+    let subnets =
+        list(&network["network_ipam_refs"]).into_iter().flat_map(|r| list(&r["attr"]["ipam_subnets"]));
+    subnets
+        .map(|s| format!("{}/{}", output::words(&s["subnet"]["ip_prefix"]), s["subnet"]["ip_prefix_len"]))
+        .collect()
+}
+
 /// Columns that say most about a type; every type has name and uuid.
 fn columns(kind: ObjectType) -> Vec<Column> {
     let special: &[Column] = match kind {
         ObjectType::VirtualNetwork => &[
             column("ID", &["/virtual_network_network_id"]),
-            column("SUBNETS", &["/network_ipam_refs/0/attr/ipam_subnets/0/subnet"]),
+            column("SUBNETS", &["/subnets"]),
             column("POLICIES", &["/network_policy_refs"]),
         ],
         ObjectType::VirtualMachineInterface => &[
@@ -189,7 +200,11 @@ fn describe_text(kind: ObjectType, object: &Value) -> anyhow::Result<String> {
 }
 
 fn link_lines(field: &str, links: &Value) -> Vec<String> {
-    let kind = field.trim_end_matches("_back_refs").trim_end_matches("_refs").replace('_', "-");
+    let kind = field
+        .trim_end_matches("_back_refs")
+        .trim_end_matches("_refs")
+        .trim_end_matches('s')
+        .replace('_', "-");
     let line = |link: &Value| {
         let attr = link.get("attr").filter(|a| !a.is_null()).map(|a| format!("  {a}")).unwrap_or_default();
         format!("  {kind} {}{attr}\n", output::words(&json!({"to": link["to"]})))

@@ -59,7 +59,11 @@ pub(crate) fn table(header: &[&str], rows: Vec<Vec<String>>) {
     }
     let mut table = Table::new();
     table.load_style(TableStyle::new()).set_header(header.iter().copied()).add_rows(rows);
-    let text: String = table.lines().map(|line| line.trim_end().to_owned() + "\n").collect();
+    // The table puts a blank before every cell, the first as well.
+    let text: String = table
+        .lines()
+        .map(|line| line.strip_prefix(' ').unwrap_or(&line).trim_end().to_owned() + "\n")
+        .collect();
     print(&text);
 }
 

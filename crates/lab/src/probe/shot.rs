@@ -18,8 +18,10 @@ use crate::LabError;
 use crate::file::plan::{Family, ProbeSpec, Proto};
 use crate::netns::Netns;
 
-/// How long one attempt waits for an answer.
+/// How long one attempt waits for an answer, where nothing else limits it.
 pub(crate) const PATIENCE: Duration = Duration::from_millis(1000);
+/// Shortest wait: a busy machine needs that much for an answer that does come.
+const SHORTEST_PATIENCE: Duration = Duration::from_millis(200);
 /// Datagrams of one attempt (ICMP, UDP), evenly spread over the wait.
 const DATAGRAMS: u64 = 3;
 
@@ -32,6 +34,8 @@ pub(crate) struct Shot {
     pub(crate) to: IpAddr,
     pub(crate) probe: ProbeSpec,
     pub(crate) size: usize,
+    /// How long an attempt waits for an answer.
+    pub(crate) patience: Duration,
 }
 
 /// The sending side of a probe or stream.
@@ -99,7 +103,7 @@ impl Outcome {
             return "seen there, no answer".into();
         }
         match (self.answered, self.seen_by.first(), &self.note) {
-            (true, Some(other), _) => format!("drop (answered by {other})"),
+            (true, Some(other), _) => format!("drop (that address is {other}'s there, who answered)"),
             (false, Some(other), _) => format!("drop (seen by {other})"),
             (_, None, Some(note)) => format!("drop ({note})"),
             (_, None, None) => "drop".into(),
@@ -118,7 +122,14 @@ impl Shot {
     ) -> Self {
         let family = if to.is_ipv4() { Family::V4 } else { Family::V6 };
         let icmp = station.icmp.get(&family).cloned();
-        Self { ledger, namespace: station.namespace.clone(), icmp, to, probe, size }
+        Self { ledger, namespace: station.namespace.clone(), icmp, to, probe, size, patience: PATIENCE }
+    }
+
+    /// Attempts short enough that several fit into the time in which one must succeed: what the first one lost (a SYN, say)
+    /// is sent again by the next at once, not by the kernel a second later.
+    pub(crate) fn hurry(mut self, within: Duration) -> Self {
+        self.patience = (within / 4).clamp(SHORTEST_PATIENCE, PATIENCE);
+        self
     }
 
     /// Fires and waits for the answer.
@@ -131,7 +142,7 @@ impl Shot {
                 Proto::Udp => self.udp(id).await,
             }
         };
-        let result = tokio::time::timeout(PATIENCE, attempt).await;
+        let result = tokio::time::timeout(self.patience, attempt).await;
         let track = self.ledger.close(id);
         let note = match result {
             Ok(Err(e)) => Some(e.to_string().split(" (os error").next().unwrap_or_default().to_lowercase()),
@@ -164,7 +175,7 @@ impl Shot {
 
     /// Sends a few requests and returns at the first answer; waits for one forever.
     async fn repeat(&self, id: u64, sender: &Sender) -> io::Result<()> {
-        let pause = PATIENCE / u32::try_from(DATAGRAMS).unwrap_or(1);
+        let pause = self.patience / u32::try_from(DATAGRAMS).unwrap_or(1);
         for sequence in 0..DATAGRAMS {
             let record = Record { id, sequence };
             self.ledger.sent(record);

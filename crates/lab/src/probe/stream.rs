@@ -41,7 +41,7 @@ pub(crate) struct Tally {
     pub(crate) answered: u64,
     /// Requests that never arrived.
     pub(crate) lost_forward: u64,
-    /// Longest time between two answered packets.
+    /// Longest time between two answers.
     pub(crate) longest_gap: Duration,
     pub(crate) trouble: Option<String>,
 }
@@ -147,7 +147,7 @@ fn state(track: &Track, now: Instant) -> Option<State> {
 
 fn tally(track: &Track, trouble: Option<String>) -> Tally {
     let count = |n: usize| u64::try_from(n).unwrap_or(u64::MAX);
-    let mut times: Vec<Instant> = track.answered.keys().filter_map(|s| track.sent.get(s)).copied().collect();
+    let mut times: Vec<Instant> = track.answered.values().copied().collect();
     times.sort();
     let gap = times.windows(2).map(|w| w[1] - w[0]).max().unwrap_or_default();
     Tally {

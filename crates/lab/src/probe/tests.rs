@@ -74,7 +74,7 @@ async fn every_probe_passes_and_is_refused() {
     // The own address: answered, but not by b.
     let own: Outcome = pair.shot(&mut stations, "192.0.2.1", probes()[0]).fire().await.unwrap();
     assert!(own.answered && !own.passed(Some("b")) && !own.leaked(Some("b")));
-    assert_eq!(own.describe(Some("b")), "drop (answered by a)");
+    assert_eq!(own.describe(Some("b")), "drop (that address is a's there, who answered)");
     pair.link("down");
     for probe in probes() {
         let outcome = pair.shot(&mut stations, "192.0.2.2", probe).fire().await.unwrap();

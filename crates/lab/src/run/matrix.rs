@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::drops::{Refused, explain};
 use super::expect::Oracle;
+use super::millis;
 use super::report::{PairReport, family_name};
 use crate::file::plan::{Allowed, CheckPlan, Expect, Family, MatrixPlan, ProbeSpec, Target};
 use crate::probe::shot::{Outcome, Shot};
@@ -61,6 +62,7 @@ pub(super) async fn check(lab: &mut Lab, check: &CheckPlan) -> Result<Checked, L
             .cloned()
             .ok_or_else(|| LabError::role(&check.from, "no such workload"))?;
         let shot = prepare(lab, &from, to.as_ref(), check.probe, address, check.size)?;
+        let shot = if check.expect == Expect::Pass { shot.hurry(check.within) } else { shot };
         pairs.push(Pair { from, to, shot, family: *family, expect: check.expect, within: check.within });
     }
     let pairs = fire(lab, pairs).await?;
@@ -166,6 +168,7 @@ pub(super) fn prepare(
 
 /// Makes all attempts side by side, then asks the forwarders about those refused.
 async fn fire(lab: &Lab, pairs: Vec<Pair>) -> Result<Vec<PairReport>, LabError> {
+    let begin = uptime_millis();
     let attempts = futures::stream::iter(pairs.into_iter().map(|pair| async {
         let outcome = attempt(&pair).await;
         outcome.map(|o| (pair, o))
@@ -175,7 +178,9 @@ async fn fire(lab: &Lab, pairs: Vec<Pair>) -> Result<Vec<PairReport>, LabError> 
     let refused = results.iter().any(|(p, o)| !o.passed(p.target()));
     let events = if refused {
         tokio::time::sleep(EVENTS_SETTLE).await;
-        lab.drop_events().await
+        let mut events = lab.drop_events().await;
+        events.retain(|e| e.time_millis >= begin);
+        events
     } else {
         Vec::new()
     };
@@ -191,11 +196,18 @@ async fn fire(lab: &Lab, pairs: Vec<Pair>) -> Result<Vec<PairReport>, LabError> 
             address: pair.shot.to.to_string(),
             expected: expect_name(pair.expect),
             observed: outcome.describe(pair.target()),
-            dropped: if passed { None } else { explain(&lab.state, &events, &refused) },
+            dropped: if passed || outcome.answered { None } else { explain(&lab.state, &events, &refused) },
             ok: pair.holds(&outcome),
         }
     };
     Ok(results.into_iter().map(report).collect())
+}
+
+/// Milliseconds since the system started, the clock of drop events; 0 if it cannot be read.
+fn uptime_millis() -> u64 {
+    let text = std::fs::read_to_string("/proc/uptime").unwrap_or_default();
+    let seconds = text.split_whitespace().next().and_then(|t| t.parse::<f64>().ok()).unwrap_or(0.0);
+    millis(Duration::from_secs_f64(seconds.max(0.0)))
 }
 
 impl Pair {

@@ -76,7 +76,7 @@ impl Report {
             text.push_str(&matrices(step, colour));
             text.push_str(&refusals(step, colour));
         }
-        text.push_str(&format!("\n{}\n", self.steps_table(colour)));
+        text.push_str(&format!("\n{}", trimmed(&self.steps_table(colour))));
         let held = self.steps.iter().filter(|s| s.ok).count();
         let verdict = if self.ok { "every step held" } else { "NOT every step held" };
         text.push_str(&format!("{verdict}: {held} of {}\n", self.steps.len()));
@@ -126,36 +126,66 @@ fn short(value: &Value) -> String {
     }
 }
 
-/// Who reached whom: a square table for each probe and family.
+/// Who reached whom: a square table for each probe and family; those that are alike are one.
 fn matrices(step: &StepReport, colour: bool) -> String {
-    let mut kinds: Vec<(&str, &str)> = step.pairs.iter().map(|p| (p.probe.as_str(), p.family)).collect();
-    kinds.dedup();
-    kinds.sort_unstable();
-    kinds.dedup();
-    let mut text = String::new();
-    for (probe, family) in kinds {
-        let pairs: Vec<&PairReport> =
-            step.pairs.iter().filter(|p| p.probe == probe && p.family == family).collect();
-        let mut names: Vec<&str> = Vec::new();
-        for name in pairs.iter().flat_map(|p| [p.from.as_str(), p.to.as_str()]) {
-            if !names.contains(&name) {
-                names.push(name);
-            }
+    let mut names: Vec<&str> = Vec::new();
+    for name in step.pairs.iter().flat_map(|p| [p.from.as_str(), p.to.as_str()]) {
+        if !names.contains(&name) {
+            names.push(name);
         }
-        let heading = format!("{probe} {family}: from \\ to");
-        let header: Vec<&str> = std::iter::once(heading.as_str()).chain(names.iter().copied()).collect();
-        let mut table = new_table(&header);
-        for from in &names {
-            let cells =
-                names.iter().map(|to| cell(pairs.iter().find(|p| p.from == *from && p.to == *to), colour));
-            table.add_row(std::iter::once(Cell::new(from)).chain(cells));
-        }
-        text.push_str(&format!("{table}\n\n"));
     }
-    text
+    let mut grids: Vec<(Vec<Option<&PairReport>>, Vec<String>)> = Vec::new();
+    for how in probes(step) {
+        let find =
+            |from: &str, to: &str| step.pairs.iter().find(|p| p.from == from && p.to == to && of(p) == how);
+        let grid: Vec<Option<&PairReport>> = names
+            .iter()
+            .flat_map(|from| names.iter().map(move |to| (from, to)))
+            .map(|(from, to)| find(from, to))
+            .collect();
+        match grids.iter_mut().find(|(other, _)| alike(other, &grid)) {
+            Some((_, hows)) => hows.push(how),
+            None => grids.push((grid, vec![how])),
+        }
+    }
+    let table = |(grid, hows): (Vec<Option<&PairReport>>, Vec<String>)| {
+        let header: Vec<&str> = std::iter::once("from \\ to").chain(names.iter().copied()).collect();
+        let mut table = new_table(&header);
+        for (from, row) in names.iter().zip(grid.chunks(names.len())) {
+            table.add_row(std::iter::once(Cell::new(from)).chain(row.iter().map(|pair| cell(*pair, colour))));
+        }
+        format!("{}:\n{}\n", hows.join(", "), trimmed(&table))
+    };
+    grids.into_iter().map(table).collect()
 }
 
-fn cell(pair: Option<&&PairReport>, colour: bool) -> Cell {
+/// A probe and a family in one word.
+fn of(pair: &PairReport) -> String {
+    format!("{} {}", pair.probe, pair.family)
+}
+
+/// All probes and families of a step, each once.
+fn probes(step: &StepReport) -> Vec<String> {
+    let mut all = Vec::new();
+    for how in step.pairs.iter().map(of) {
+        if !all.contains(&how) {
+            all.push(how);
+        }
+    }
+    all
+}
+
+fn alike(a: &[Option<&PairReport>], b: &[Option<&PairReport>]) -> bool {
+    let essence = |pair: &Option<&PairReport>| pair.map(|p| (p.ok, p.observed.starts_with("pass")));
+    a.iter().map(essence).eq(b.iter().map(essence))
+}
+
+/// A table's text without blanks at the ends of its lines.
+fn trimmed(table: &Table) -> String {
+    table.lines().map(|line| line.trim_end().to_owned() + "\n").collect()
+}
+
+fn cell(pair: Option<&PairReport>, colour: bool) -> Cell {
     let Some(pair) = pair else { return Cell::new("-") };
     let passed = pair.observed.starts_with("pass");
     let text = match (pair.ok, passed) {
@@ -173,29 +203,53 @@ fn cell(pair: Option<&&PairReport>, colour: bool) -> Cell {
     }
 }
 
-/// Refused pairs with the place and the reason, pairs alike in one row; then every pair that is not as expected.
+/// Pairs refused for the same reason.
+struct Refusals {
+    from: String,
+    to: Vec<String>,
+    probes: Vec<String>,
+    why: String,
+    ok: bool,
+}
+
+/// Refused pairs with the place and the reason, those alike in one row; and every pair that is not as expected.
 fn refusals(step: &StepReport, colour: bool) -> String {
-    let mut rows: Vec<(Vec<String>, String, bool)> = Vec::new();
+    let mut rows: Vec<Refusals> = Vec::new();
     for pair in step.pairs.iter().filter(|p| !p.observed.starts_with("pass") || !p.ok) {
-        let what = format!("{} -> {}", pair.from, pair.to);
-        let how = format!("{} {}", pair.probe, pair.family);
-        let why = match &pair.dropped {
-            Some(place) => format!("{}; {place}", pair.observed),
-            None => pair.observed.clone(),
-        };
-        match rows.iter_mut().find(|r| r.0[0] == what && r.1 == why && r.2 == pair.ok) {
-            Some(row) => row.0.push(how),
-            None => rows.push((vec![what, how], why, pair.ok)),
+        let why = pair.dropped.clone().unwrap_or_else(|| pair.observed.clone());
+        let same =
+            |r: &&mut Refusals| r.from == pair.from && r.to[0] == pair.to && r.why == why && r.ok == pair.ok;
+        match rows.iter_mut().find(same) {
+            Some(row) => row.probes.push(of(pair)),
+            None => rows.push(Refusals {
+                from: pair.from.clone(),
+                to: vec![pair.to.clone()],
+                probes: vec![of(pair)],
+                why,
+                ok: pair.ok,
+            }),
         }
     }
-    if rows.is_empty() {
+    let all = probes(step).len();
+    let mut merged: Vec<Refusals> = Vec::new();
+    for row in rows {
+        let same = |r: &&mut Refusals| {
+            r.from == row.from && r.probes == row.probes && r.why == row.why && r.ok == row.ok
+        };
+        match merged.iter_mut().find(same) {
+            Some(other) => other.to.extend(row.to),
+            None => merged.push(row),
+        }
+    }
+    if merged.is_empty() {
         return String::new();
     }
-    let mut table = new_table(&["", "REFUSED", "PROBES", "WHERE AND WHY"]);
-    for (what, why, ok) in rows {
-        let (pair, probes) =
-            what.split_first().map(|(p, rest)| (p.clone(), rest.join(", "))).unwrap_or_default();
-        table.add_row(vec![mark(ok, colour), Cell::new(pair), Cell::new(probes), Cell::new(why)]);
+    merged.sort_by_key(|r| r.ok);
+    let mut table = new_table(&["", "REFUSED FROM", "TO", "PROBES", "WHERE AND WHY"]);
+    for row in merged {
+        let probes = if row.probes.len() == all { "all".to_owned() } else { row.probes.join(", ") };
+        let texts = [row.from, row.to.join(", "), probes, row.why];
+        table.add_row(std::iter::once(mark(row.ok, colour)).chain(texts.into_iter().map(Cell::new)));
     }
-    format!("{table}\n")
+    trimmed(&table)
 }

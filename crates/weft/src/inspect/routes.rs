@@ -13,11 +13,7 @@ pub(crate) async fn run(target: &TargetArgs, args: &RoutesArgs, format: Format) 
     let target = Target::new(target)?;
     let http = target.api.http();
     if let Some(host) = &args.host {
-        let agents = target.agents(Some(host)).await?;
-        let agent = agents.get(host).with_context(|| format!("no host named {host}"))?;
-        let query: Vec<(&str, &str)> = args.vrf.iter().map(|v| ("vrf", v.as_str())).collect();
-        let answer = agent.get("/introspect/routes", &query).await?;
-        return crate::inspect::agents::show_routes(host, &answer, format);
+        return of_host(&target, host, args.vrf.as_deref(), format).await;
     }
     let instances = http.get("/introspect/routing-instances", &[]).await?;
     let instances = instances.as_array().cloned().unwrap_or_default();
@@ -47,32 +43,40 @@ pub(crate) async fn run(target: &TargetArgs, args: &RoutesArgs, format: Format) 
     Ok(ExitCode::SUCCESS)
 }
 
+/// The routes of a host's agent, of one of its VRFs or of all.
+async fn of_host(target: &Target, host: &str, vrf: Option<&str>, format: Format) -> anyhow::Result<ExitCode> {
+    let agents = target.agents(Some(host)).await?;
+    let agent = agents.get(host).with_context(|| format!("no host named {host}"))?;
+    let tables = agent.get("/introspect/tables", &[]).await?;
+    let names = tables["vrfs"].as_object().into_iter().flatten().map(|(_, name)| json!({"name": name}));
+    let vrf = vrf.map(|v| instance(&names.collect::<Vec<_>>(), v)).transpose()?;
+    let query: Vec<(&str, &str)> = vrf.iter().map(|v| ("vrf", v.as_str())).collect();
+    let answer = agent.get("/introspect/routes", &query).await?;
+    crate::inspect::agents::show_routes(host, &answer, format)
+}
+
 fn path_columns() -> [output::Column; 9] {
     [
         column("", &["/used"]),
         column("PREFIX", &["/prefix"]),
-        column("NEXT HOP", &["/path/next_hop", "/path/nexthop"]),
+        column("NEXT HOP", &["/path/next_hop"]),
         column("LABEL", &["/path/label"]),
-        column("ENCAPSULATION", &["/path/encaps", "/path/encapsulations"]),
-        column("FROM", &["/path/peer", "/path/source", "/path/from"]),
-        column("ORIGIN", &["/path/origin_vn", "/path/origin", "/path/virtual_network"]),
-        wide("PREFERENCE", &["/path/local_pref", "/path/local_preference"]),
-        wide("WHY", &["/path/reason", "/path/why_not", "/path/not_used_because"]),
+        column("ENCAPSULATIONS", &["/path/encapsulations"]),
+        column("FROM", &["/path/peer"]),
+        column("NETWORK", &["/path/origin_virtual_network"]),
+        wide("PREFERENCE", &["/path/local_preference"]),
+        wide("WHY", &["/path/why"]),
     ]
 }
 
 /// One row for each path of each route.
 fn paths(answer: &Value) -> Vec<Value> {
+    let row = |route: &Value, path: &Value| {
+        let used = if path["selected"] == true { "*" } else { "" };
+        json!({"prefix": route["prefix"], "path": path, "used": used})
+    };
     let routes = answer["routes"].as_array().into_iter().flatten();
-    routes
-        .flat_map(|route| {
-            let paths = route["paths"].as_array().into_iter().flatten();
-            paths.map(move |path| {
-                let used = path["used"].as_bool().or(path["best"].as_bool()).unwrap_or(true);
-                json!({"prefix": route["prefix"], "path": path, "used": if used { "*" } else { "" }})
-            })
-        })
-        .collect()
+    routes.flat_map(|r| r["paths"].as_array().into_iter().flatten().map(move |p| row(r, p))).collect()
 }
 
 /// The routing instance of that name, or the one of the network whose name ends so.
