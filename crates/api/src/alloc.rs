@@ -64,6 +64,11 @@ impl Pool {
         Self { name: name.to_owned(), ranges, descending: false, hexadecimal: false }
     }
 
+    /// Whether the pool hands out this id.
+    pub(crate) fn contains(&self, id: u128) -> bool {
+        self.ranges.iter().any(|(first, last)| (*first..=*last).contains(&id))
+    }
+
     /// The row of one id.
     pub(crate) fn key(&self, id: u128) -> String {
         if self.hexadecimal {

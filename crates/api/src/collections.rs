@@ -8,6 +8,7 @@ use axum::Json;
 use axum::extract::State;
 use bytes::Bytes;
 use serde_json::{Map, Value, json};
+use std::collections::{BTreeMap, HashMap};
 use weft_model::{Object, ObjectType, PropInfo, PropKind, validate};
 
 /// Applies element updates, all or none.
@@ -18,8 +19,7 @@ pub(crate) async fn update(State(state): State<ApiState>, body: Bytes) -> Result
     let updates = updates.ok_or_else(|| ApiError::bad_request("Bad Request, no 'updates' in POST body"))?;
     let object_type = state.type_of(id).await?;
     let object_type = object_type.ok_or_else(|| ApiError::not_found(format!("UUID {id} not found")))?;
-    write::mutate(&state, object_type, id, &|object| updates.iter().try_for_each(|u| apply(object, u)))
-        .await?;
+    write::mutate(&state, object_type, id, &|object| apply_all(object, updates)).await?;
     Ok(Json(json!({"uuid": id})))
 }
 
@@ -36,24 +36,92 @@ fn collection(
     }
 }
 
-fn apply(object: &mut Object, update: &Value) -> Result<(), ApiError> {
-    let update =
-        update.as_object().ok_or_else(|| ApiError::bad_request("updates must be a list of objects"))?;
-    let (prop, field, key) = collection(object.object_type, text(update, "field")?)?;
-    let value = update.get("value").unwrap_or(&Value::Null);
-    let position = update.get("position").unwrap_or(&Value::Null);
-    let held = object.props.get(prop.name).and_then(|w| w.get(field)).and_then(Value::as_array);
-    let mut items = held.cloned().unwrap_or_default();
-    let operation = text(update, "operation")?;
-    match key {
-        Some(key) => map_operation(&mut items, key, operation, value, position)?,
-        None => list_operation(&mut items, operation, value, position)?,
+/// Applies the updates to an object. Each property is taken out, changed and checked once, however many updates it gets.
+fn apply_all(object: &mut Object, updates: &[Value]) -> Result<(), ApiError> {
+    let mut open: BTreeMap<&'static str, (&'static str, Elements)> = BTreeMap::new();
+    for update in updates {
+        let update =
+            update.as_object().ok_or_else(|| ApiError::bad_request("updates must be a list of objects"))?;
+        let (prop, field, key) = collection(object.object_type, text(update, "field")?)?;
+        let (_, elements) = open.entry(prop.name).or_insert_with(|| {
+            let held = object.props.get(prop.name).and_then(|w| w.get(field)).and_then(Value::as_array);
+            (field, Elements::new(held.cloned().unwrap_or_default(), key))
+        });
+        let value = update.get("value").unwrap_or(&Value::Null);
+        let position = update.get("position").unwrap_or(&Value::Null);
+        let operation = text(update, "operation")?;
+        match elements {
+            Elements::List(items) => list_operation(items, operation, value, position)?,
+            Elements::Map(map) => map.apply(operation, value, position)?,
+        }
     }
-    match validate::property(object.object_type, prop.name, &json!({field: items}))? {
-        Some(checked) => object.props.insert(prop.name.to_owned(), checked),
-        None => object.props.remove(prop.name),
-    };
+    for (name, (field, elements)) in open {
+        let items = elements.into_items();
+        match validate::property(object.object_type, name, &json!({field: items}))? {
+            Some(checked) => object.props.insert(name.to_owned(), checked),
+            None => object.props.remove(name),
+        };
+    }
     Ok(())
+}
+
+/// The elements of a property while updates are applied.
+enum Elements {
+    List(Vec<Value>),
+    Map(Keyed),
+}
+
+impl Elements {
+    fn new(items: Vec<Value>, key: Option<&'static str>) -> Self {
+        let Some(key) = key else { return Self::List(items) };
+        let name = |item: &Value| item.get(key).and_then(Value::as_str).map(str::to_owned);
+        let index = items.iter().enumerate().filter_map(|(at, item)| Some((name(item)?, at))).collect();
+        Self::Map(Keyed { key, items: items.into_iter().map(Some).collect(), index })
+    }
+
+    fn into_items(self) -> Vec<Value> {
+        match self {
+            Self::List(items) => items,
+            Self::Map(map) => map.items.into_iter().flatten().collect(),
+        }
+    }
+}
+
+/// Elements found by one of their fields; those deleted leave a gap.
+struct Keyed {
+    key: &'static str,
+    items: Vec<Option<Value>>,
+    index: HashMap<String, usize>,
+}
+
+impl Keyed {
+    fn apply(&mut self, operation: &str, value: &Value, position: &Value) -> Result<(), ApiError> {
+        let key = self.key;
+        let of_value = value.get(key).and_then(Value::as_str);
+        let named = position.as_str().or(of_value);
+        let named =
+            named.ok_or_else(|| ApiError::bad_request(format!("{operation}: no position (the {key})")))?;
+        match operation {
+            "set" if of_value != Some(named) => {
+                let message = format!("set: {key} of the value is not position {}", shorten(&named.into()));
+                Err(ApiError::bad_request(message))
+            }
+            "set" => {
+                let end = self.items.len();
+                let at = *self.index.entry(named.to_owned()).or_insert(end);
+                self.items.resize(end.max(at + 1), None);
+                self.items[at] = Some(value.clone());
+                Ok(())
+            }
+            "delete" => {
+                if let Some(gap) = self.index.remove(named).and_then(|at| self.items.get_mut(at)) {
+                    *gap = None;
+                }
+                Ok(())
+            }
+            _ => Err(bad_operation(operation)),
+        }
+    }
 }
 
 fn list_operation(
@@ -98,41 +166,6 @@ fn bad_operation(operation: &str) -> ApiError {
         "Unsupported operation {:?}",
         operation.chars().take(40).collect::<String>()
     ))
-}
-
-fn map_operation(
-    items: &mut Vec<Value>,
-    key: &str,
-    operation: &str,
-    value: &Value,
-    position: &Value,
-) -> Result<(), ApiError> {
-    let of_value = value.get(key).and_then(Value::as_str);
-    let named = position.as_str().or(of_value);
-    let named =
-        named.ok_or_else(|| ApiError::bad_request(format!("{operation}: no position (the {key})")))?;
-    let at = items.iter().position(|item| item.get(key).and_then(Value::as_str) == Some(named));
-    match operation {
-        "set" => {
-            if of_value != Some(named) {
-                return Err(ApiError::bad_request(format!(
-                    "set: {key} of the value is not position {named:?}"
-                )));
-            }
-            match at {
-                Some(at) => items[at] = value.clone(),
-                None => items.push(value.clone()),
-            }
-            Ok(())
-        }
-        "delete" => {
-            if let Some(at) = at {
-                items.remove(at);
-            }
-            Ok(())
-        }
-        _ => Err(bad_operation(operation)),
-    }
 }
 
 /// `?uuid=&fields=a,b&position=`: the elements of collection properties.

@@ -9,7 +9,7 @@ use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use serde_json::{Map, Value, json};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use uuid::Uuid;
 use weft_model::{FqName, Object, ObjectType};
@@ -23,7 +23,7 @@ struct Request {
     parent_type: Option<ObjectType>,
     back_refs: Option<Vec<Uuid>>,
     uuids: Option<Vec<Uuid>>,
-    names: Option<Vec<FqName>>,
+    names: Option<BTreeSet<FqName>>,
     filters: Filters,
     detail: bool,
     count: bool,
@@ -304,7 +304,9 @@ fn parse_uuid(key: &str, text: &str) -> Result<Uuid, ApiError> {
     })
 }
 
+/// Identities of a comma-separated list, each once: repeating one must not repeat the work.
 fn uuid_list(query: &Query, key: &str) -> Result<Option<Vec<Uuid>>, ApiError> {
-    let list = query.list(key);
-    list.map(|list| list.iter().map(|text| parse_uuid(key, text)).collect()).transpose()
+    let Some(list) = query.list(key) else { return Ok(None) };
+    let uuids: BTreeSet<Uuid> = list.iter().map(|text| parse_uuid(key, text)).collect::<Result<_, _>>()?;
+    Ok(Some(uuids.into_iter().collect()))
 }

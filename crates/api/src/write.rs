@@ -168,15 +168,36 @@ async fn resolve(
         if from.info().reference(*to).is_some_and(|r| r.system) {
             continue;
         }
-        let mut resolved: Vec<Reference> = Vec::with_capacity(list.len());
-        for input in list {
-            let reference = resolve_one(state, *to, input).await?;
-            resolved.retain(|r| r.uuid != reference.uuid);
-            resolved.push(reference);
-        }
-        refs.insert(*to, resolved);
+        refs.insert(*to, resolve_list(state, *to, list).await?);
     }
     Ok(refs)
+}
+
+/// The references of a list. Of several to one object the last counts, and the object is looked up once.
+async fn resolve_list(
+    state: &ApiState,
+    to: ObjectType,
+    list: &[RefInput],
+) -> Result<Vec<Reference>, ApiError> {
+    type Target<'a> = (Option<Uuid>, Option<&'a FqName>);
+    let mut known: BTreeMap<Target<'_>, (Uuid, FqName)> = BTreeMap::new();
+    let mut places: BTreeMap<Uuid, usize> = BTreeMap::new();
+    let mut resolved: Vec<Option<Reference>> = Vec::with_capacity(list.len());
+    for input in list {
+        let target = (input.uuid, input.to.as_ref());
+        let reference = match known.get(&target) {
+            Some((uuid, fq_name)) => {
+                Reference { uuid: *uuid, fq_name: fq_name.clone(), attr: input.attr.clone() }
+            }
+            None => resolve_one(state, to, input).await?,
+        };
+        known.insert(target, (reference.uuid, reference.fq_name.clone()));
+        if let Some(earlier) = places.insert(reference.uuid, resolved.len()) {
+            resolved[earlier] = None;
+        }
+        resolved.push(Some(reference));
+    }
+    Ok(resolved.into_iter().flatten().collect())
 }
 
 /// One reference; 400 if there is no such object.

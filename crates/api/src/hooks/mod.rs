@@ -11,6 +11,7 @@ mod virtual_dns;
 mod virtual_machine_interface;
 mod virtual_network;
 
+use crate::alloc::Pool;
 use crate::plan::Plan;
 use crate::{ApiError, ApiState};
 use serde_json::Value;
@@ -75,16 +76,28 @@ pub(crate) fn set<T: serde::Serialize>(object: &mut Object, name: &str, value: &
     Ok(())
 }
 
-/// A number property that only the system sets. Returns the number the object keeps, or one the client asks for at
-/// creation (an object written back from an export); an attempt to change it is refused.
-pub(crate) fn fixed_number(new: &Object, old: Option<&Object>, name: &str) -> Result<Option<u64>, ApiError> {
-    let given = new.props.get(name).and_then(Value::as_u64);
+/// A number property that only the system sets. Returns the number the object keeps, or one of the pool that the client
+/// asks for at creation (an object written back from an export); an attempt to change it is refused.
+pub(crate) fn fixed_number(
+    new: &Object,
+    old: Option<&Object>,
+    name: &str,
+    pool: &Pool,
+) -> Result<Option<u64>, ApiError> {
+    let given = new.props.get(name).filter(|value| !value.is_null());
     let kept = old.and_then(|o| o.props.get(name)).and_then(Value::as_u64);
-    match (given, kept, old) {
-        (Some(given), Some(kept), _) if given != kept => Err(ApiError::bad_request(format!(
+    match (given, kept) {
+        (Some(given), Some(kept)) if given.as_u64() != Some(kept) => Err(ApiError::bad_request(format!(
             "{name} {kept} of {} can not be changed to {given}",
             new.fq_name
         ))),
-        (given, kept, _) => Ok(kept.or(given)),
+        (Some(given), None) => match given.as_u64().filter(|id| pool.contains((*id).into())) {
+            Some(id) => Ok(Some(id)),
+            None => {
+                let message = format!("{name} {given} of {} is not one the system gives out", new.fq_name);
+                Err(ApiError::bad_request(message))
+            }
+        },
+        (_, kept) => Ok(kept),
     }
 }

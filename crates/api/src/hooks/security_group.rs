@@ -25,7 +25,7 @@ pub(super) async fn put(
     let before = old.map(configured).transpose()?.flatten();
     let wanted = configured(new)?;
     if old.is_some() && before == wanted {
-        let id = fixed_number(new, old, ID)?;
+        let id = fixed_number(new, old, ID, &pool())?;
         new.props.insert(ID.into(), id.map_or(Value::Null, Value::from));
         return Ok(());
     }
@@ -42,7 +42,7 @@ pub(super) async fn put(
 
 async fn automatic(ctx: &mut Context<'_>, new: &Object, old: Option<&Object>) -> Result<u64, ApiError> {
     let pool = pool();
-    let asked = if old.is_none() { new.props.get(ID).and_then(Value::as_u64) } else { None };
+    let asked = if old.is_none() { fixed_number(new, None, ID, &pool)? } else { None };
     let id = match asked {
         Some(id) => u128::from(id),
         None => pool

@@ -48,7 +48,7 @@ async fn number(
     name: &str,
     pool: &Pool,
 ) -> Result<(), ApiError> {
-    let chosen = fixed_number(new, old, name)?;
+    let chosen = fixed_number(new, old, name, pool)?;
     let claimed = old.is_some_and(|o| o.props.contains_key(name));
     let id = match chosen {
         Some(id) => u128::from(id),

@@ -7,5 +7,6 @@ mod derived;
 mod harness;
 mod lists;
 mod objects;
+mod round_trip;
 mod updates;
 mod watch;

@@ -2,7 +2,7 @@
 
 use crate::harness::{Server, network};
 use reqwest::Method;
-use serde_json::json;
+use serde_json::{Value, json};
 
 #[tokio::test]
 async fn put_replaces_what_it_names() {
@@ -217,4 +217,75 @@ async fn dns_names_and_records_are_checked() {
         "ipam_dns_server": {"virtual_dns_server_name": "default-domain:dns"}}});
     let ipam = server.create("network-ipam", ipam).await;
     assert_eq!(server.read("network-ipam", &ipam).await["virtual_DNS_refs"][0]["uuid"], dns);
+}
+
+#[tokio::test]
+async fn thousands_of_element_updates_are_one_piece_of_work() {
+    let server = Server::start().await;
+    let network = server.network("blue", "10.1.1.0", 24).await;
+    let update = |index: u32, operation: &str, value: &str| {
+        let key = format!("k{index}");
+        json!({"field": "annotations", "operation": operation, "position": key, "value": {"key": key, "value": value}})
+    };
+    let mut updates: Vec<Value> = (0..3000).map(|i| update(i, "set", "1")).collect();
+    updates.extend((0..2999).map(|i| update(i, "delete", "")));
+    updates.push(update(2999, "set", "2"));
+    updates.push(update(0, "set", "3"));
+    let begin = std::time::Instant::now();
+    server.post("/prop-collection-update", json!({"uuid": network, "updates": updates})).await;
+    assert!(begin.elapsed().as_secs() < 5, "{:?}", begin.elapsed());
+    let read = server.read("virtual-network", &network).await;
+    let left = json!([{"key": "k2999", "value": "2"}, {"key": "k0", "value": "3"}]);
+    assert_eq!(read["annotations"]["key_value_pair"], left);
+}
+
+#[tokio::test]
+async fn naming_one_object_many_times_costs_as_much_as_naming_it_once() {
+    let server = Server::start().await;
+    let blue = server.network("blue", "10.1.1.0", 24).await;
+    let pairs: Vec<Value> = (0..8000).map(|i| json!({"key": format!("k{i}"), "value": "v"})).collect();
+    server.put("virtual-network", &blue, json!({"annotations": {"key_value_pair": pairs}})).await;
+    let red = server.network("red", "10.1.2.0", 24).await;
+    let begin = std::time::Instant::now();
+    let listed =
+        json!({"type": "virtual-network", "obj_uuids": vec![&blue; 5000], "fq_names": vec!["x:y:z"; 5000]});
+    server.post("/list-bulk-collection", listed).await;
+    let references = vec![json!({"uuid": blue}); 5000];
+    server.put("virtual-network", &red, json!({"virtual_network_refs": references})).await;
+    assert!(begin.elapsed().as_secs() < 5, "{:?}", begin.elapsed());
+    let read = server.read("virtual-network", &red).await;
+    assert_eq!(read["virtual_network_refs"].as_array().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_security_group_with_a_configured_id_is_written_back_as_read() {
+    let server = Server::start().await;
+    let group =
+        json!({"fq_name": ["default-domain", "default-project", "g"], "configured_security_group_id": 5});
+    let uuid = server.create("security-group", group).await;
+    let read = server.read("security-group", &uuid).await;
+    assert_eq!(read["security_group_id"], 5);
+    server.put("security-group", &uuid, read).await;
+    assert_eq!(server.read("security-group", &uuid).await["security_group_id"], 5);
+}
+
+#[tokio::test]
+async fn numbers_a_client_brings_along_are_of_the_range_the_system_gives_out() {
+    let server = Server::start().await;
+    for number in [0, -5, 1 << 24, i64::MAX] {
+        let mut fields = network("numbered", &[]);
+        fields["virtual_network_network_id"] = number.into();
+        let body = Some(json!({"virtual-network": fields}));
+        let message = server.refused(400, Method::POST, "/virtual-networks", body).await;
+        assert!(
+            message.contains("virtual_network_network_id") && message.contains(&number.to_string()),
+            "{message}"
+        );
+    }
+    for number in [5i64, 7_999_999, 1 << 32] {
+        let fq_name = ["default-domain", "default-project", "numbered"];
+        let body = json!({"security-group": {"fq_name": fq_name, "security_group_id": number}});
+        let message = server.refused(400, Method::POST, "/security-groups", Some(body)).await;
+        assert!(message.contains("security_group_id") && message.contains(&number.to_string()), "{message}");
+    }
 }

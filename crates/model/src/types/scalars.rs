@@ -40,7 +40,7 @@ scalar_types! {
     DirectionType: String of [">", "<>"],
     SimpleActionType: String of ["deny", "pass"],
     ConfiguredSecurityGroupIdType: i64 in 0..=7999999,
-    SecurityGroupIdType: i64 in 8000000..=4294967296,
+    SecurityGroupIdType: i64 in 0..=4294967295,
     VirtualRouterType: String of ["embedded", "tor-agent", "tor-service-node"],
     ImportExportType: String of ["import", "export"],
     AutonomousSystemType: i64 in 1..=4294967295,
