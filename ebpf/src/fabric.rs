@@ -4,8 +4,8 @@ use weft_dataplane::config::stage;
 use weft_dataplane::flow::FlowKey;
 use weft_dataplane::judge::{Link, Tables};
 use weft_dataplane::outer::{self, Ecn, TunnelKind};
-use weft_dataplane::parse::Meta;
 use weft_dataplane::packet::{ETH_LEN, ETHERTYPE_IPV4, ETHERTYPE_IPV6, Ethernet, Packet};
+use weft_dataplane::parse::Meta;
 use weft_dataplane::tables::{LABEL_L2, LABEL_L3, NEXT_HOP_INTERFACE, NEXT_HOP_RECEIVE, NH_POLICY};
 use weft_dataplane::{BridgeKey, Config, DropReason, NextHop};
 
@@ -182,11 +182,8 @@ fn deliver<F: Family>(skb: &Skb, inner: &Inner, tos: u8, next_hop: &NextHop) -> 
     if mark == Ecn::Drop {
         return Err(fail(DropReason::OuterEcn));
     }
-    let (dst, src) = if inner.link.bridged {
-        (inner.link.dst, inner.link.src)
-    } else {
-        (next_hop.dmac, next_hop.smac)
-    };
+    let (dst, src) =
+        if inner.link.bridged { (inner.link.dst, inner.link.src) } else { (next_hop.dmac, next_hop.smac) };
     let eth = Ethernet { dst, src, ethertype: F::ETHERTYPE };
     tunnel::strip(skb, inner.l3, &eth).map_err(fail)?;
     if mark == Ecn::Mark {

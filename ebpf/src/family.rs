@@ -2,11 +2,11 @@
 
 use aya_ebpf::maps::HashMap;
 use weft_dataplane::config::stage;
-use weft_dataplane::{DropReason, Interface};
 use weft_dataplane::flow::{Flow, FlowKey, FlowKey4, FlowKey6};
 use weft_dataplane::packet::{ETHERTYPE_IPV4, ETHERTYPE_IPV6, Packet};
 use weft_dataplane::parse::{self, Meta};
 use weft_dataplane::reply::checksum_replace;
+use weft_dataplane::{DropReason, Interface};
 
 use crate::gateway;
 use crate::maps::{FLOWS4, FLOWS6};
@@ -27,8 +27,12 @@ pub trait Family {
     /// The stages that judge its packets.
     const FABRIC_NEW: u32;
     /// Handles a workload's packet that is the vRouter's business whatever the routes say. `None`: it is not.
-    fn services(skb: &Skb, interface: &Interface, meta: &Meta, key: &Self::Key)
-    -> Option<Result<i32, DropReason>>;
+    fn services(
+        skb: &Skb,
+        interface: &Interface,
+        meta: &Meta,
+        key: &Self::Key,
+    ) -> Option<Result<i32, DropReason>>;
     /// Its flow table.
     fn flows() -> &'static HashMap<Self::Key, Flow>;
     /// Lowers the TTL of the packet behind the Ethernet header; it is at least 2.

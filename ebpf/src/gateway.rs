@@ -5,7 +5,7 @@ use weft_dataplane::flow::{FlowKey4, FlowKey6};
 use weft_dataplane::judge::Tables;
 use weft_dataplane::packet::{ETH_LEN, Ethernet, IPV6_LEN, Packet, protocol};
 use weft_dataplane::parse::{META_ECHO, META_FRAGMENT, Meta};
-use weft_dataplane::reply::{self, ARP_FRAME, ADVERTISEMENT_FRAME, SOLICITATION_FRAME};
+use weft_dataplane::reply::{self, ADVERTISEMENT_FRAME, ARP_FRAME, SOLICITATION_FRAME};
 use weft_dataplane::tables::{IF_DHCP, IF_DNS, NEXT_HOP_INTERFACE, NEXT_HOP_RECEIVE, ROUTE_PROXY};
 use weft_dataplane::{DropReason, Interface, Route, TrapReason};
 

@@ -2,12 +2,14 @@
 
 use aya_ebpf::macros::map;
 use aya_ebpf::maps::lpm_trie::Key;
-use aya_ebpf::maps::{Array, HashMap, LpmTrie, LruHashMap, PerCpuArray, PerCpuHashMap, ProgramArray, RingBuf};
+use aya_ebpf::maps::{
+    Array, HashMap, LpmTrie, LruHashMap, PerCpuArray, PerCpuHashMap, ProgramArray, RingBuf,
+};
 use weft_dataplane::flow::{Flow, FlowKey4, FlowKey6, FragmentKey, FragmentPorts};
 use weft_dataplane::judge;
 use weft_dataplane::{
-    BridgeEntry, BridgeKey, Config, Counters, DropKey, DropReason, Interface, Label, LpmKey4, LpmKey6, NextHop,
-    Route, RuleList, TrapHeader, Verdict, VerdictKey, Vni, Vrf,
+    BridgeEntry, BridgeKey, Config, Counters, DropKey, DropReason, Interface, Label, LpmKey4, LpmKey6,
+    NextHop, Route, RuleList, TrapHeader, Verdict, VerdictKey, Vni, Vrf,
 };
 
 const NO_PREALLOC: u32 = 1;

@@ -200,7 +200,8 @@ pub fn decide<F: Family>(skb: &Skb, arrival: &Arrival<'_, F::Key>) -> Result<(),
         return icmp_error::<F>(skb, arrival);
     }
     let key = arrival.key;
-    let opens = arrival.meta.protocol == protocol::TCP && arrival.meta.tcp_flags & (tcp::SYN | tcp::ACK) == tcp::SYN;
+    let opens =
+        arrival.meta.protocol == protocol::TCP && arrival.meta.tcp_flags & (tcp::SYN | tcp::ACK) == tcp::SYN;
     // SAFETY: as in `find`.
     let existing = F::flows().get_ptr_mut(key).map(|flow| unsafe { &mut *flow });
     // A connection being opened is a new session, except that a repeated SYN belongs to the one it opened.
@@ -339,7 +340,8 @@ fn create<F: Family>(arrival: &Arrival<'_, F::Key>, judgement: &Judgement) -> Re
     flow.flags |= FLOW_REVERSE;
     flow.reverse_zone = zone;
     flow.peer_vrf = zone;
-    flow.in_ifindex = if judgement.back_ifindex != 0 { judgement.back_ifindex } else { config.fabric_ifindex };
+    flow.in_ifindex =
+        if judgement.back_ifindex != 0 { judgement.back_ifindex } else { config.fabric_ifindex };
     flow.source_identity = judgement.way.identity;
     flow.destination_identity = judgement.source_identity;
     direct(flow, &judgement.back);

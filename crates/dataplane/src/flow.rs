@@ -175,7 +175,12 @@ impl FlowKey for FlowKey4 {
         let tail = (u32::from(self.zone) << 8) | u32::from(self.protocol);
         hash::words(
             seed,
-            [u32::from_be_bytes(self.src), u32::from_be_bytes(self.dst), ports_word(self.sport, self.dport), tail],
+            [
+                u32::from_be_bytes(self.src),
+                u32::from_be_bytes(self.dst),
+                ports_word(self.sport, self.dport),
+                tail,
+            ],
         )
     }
 

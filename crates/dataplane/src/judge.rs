@@ -4,14 +4,14 @@
 //! this host; either denies. A session's answers follow the verdict of its opener's direction.
 
 use crate::flow::FlowKey;
+use crate::identity;
+use crate::packet::protocol;
 use crate::reason::DropReason;
 use crate::tables::{BridgeEntry, BridgeKey, IF_POLICY, IF_RPF, Interface, NextHop, Route};
 use crate::tables::{NEXT_HOP_DISCARD, NEXT_HOP_INTERFACE, NEXT_HOP_RECEIVE, NH_POLICY};
 use crate::verdict::{
     ACTION_ALLOW, ACTION_DENY, Decision, Direction, RULE_LIST_ENTRIES, RuleList, Verdict, VerdictKey,
 };
-use crate::identity;
-use crate::packet::protocol;
 
 /// The tables that decisions read.
 pub trait Tables {
@@ -244,7 +244,8 @@ fn from_workload<K: FlowKey, T: Tables>(
     let receive = next_hop.kind == NEXT_HOP_RECEIVE;
     let local = next_hop.kind == NEXT_HOP_INTERFACE;
     let back_zone = if local { next_hop.vrf } else { vrf };
-    let near = End { policy: interface.flags & IF_POLICY != 0, identity: interface.identity, sees: way.identity };
+    let near =
+        End { policy: interface.flags & IF_POLICY != 0, identity: interface.identity, sees: way.identity };
     judgement.way = way;
     judgement.back_zone = back_zone;
     judgement.back_ifindex = if local { next_hop.ifindex } else { 0 };
@@ -280,8 +281,10 @@ fn from_fabric<K: FlowKey, T: Tables>(
     let next_hop = tables.next_hop(index).ok_or(DropReason::Internal)?;
     let vrf = next_hop.vrf;
     let back = way_back(tables, vrf, key, link)?;
-    let near = End { policy: next_hop.flags & NH_POLICY != 0, identity: next_hop.identity, sees: back.identity };
-    judgement.way = Way { next_hop: index, identity: next_hop.identity, dmac: next_hop.dmac, bridged: link.bridged };
+    let near =
+        End { policy: next_hop.flags & NH_POLICY != 0, identity: next_hop.identity, sees: back.identity };
+    judgement.way =
+        Way { next_hop: index, identity: next_hop.identity, dmac: next_hop.dmac, bridged: link.bridged };
     judgement.back = back;
     judgement.back_zone = vrf;
     judgement.back_ifindex = next_hop.ifindex;
@@ -377,4 +380,3 @@ fn ask<T: Tables>(
     }
     Ok(())
 }
-

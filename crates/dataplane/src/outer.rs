@@ -126,14 +126,47 @@ pub const fn vxlan_header(vni: u32) -> [u8; VXLAN_LEN] {
 /// Outer IPv4 and UDP headers: no options, DF, TTL 64, no UDP checksum. `length` is of the whole IP packet.
 #[inline(always)]
 #[must_use]
-pub const fn headers(src: [u8; 4], dst: [u8; 4], sport: [u8; 2], dport: u16, tos: u8, length: u32) -> [u8; 28] {
+pub const fn headers(
+    src: [u8; 4],
+    dst: [u8; 4],
+    sport: [u8; 2],
+    dport: u16,
+    tos: u8,
+    length: u32,
+) -> [u8; 28] {
     let len = (length as u16).to_be_bytes();
     let udp_len = (length.wrapping_sub(IPV4_LEN as u32) as u16).to_be_bytes();
     let port = dport.to_be_bytes();
     let sum = header_checksum(src, dst, tos, length).to_be_bytes();
     [
-        0x45, tos, len[0], len[1], 0, 0, 0x40, 0, 64, protocol::UDP, sum[0], sum[1], src[0], src[1], src[2], src[3],
-        dst[0], dst[1], dst[2], dst[3], sport[0], sport[1], port[0], port[1], udp_len[0], udp_len[1], 0, 0,
+        0x45,
+        tos,
+        len[0],
+        len[1],
+        0,
+        0,
+        0x40,
+        0,
+        64,
+        protocol::UDP,
+        sum[0],
+        sum[1],
+        src[0],
+        src[1],
+        src[2],
+        src[3],
+        dst[0],
+        dst[1],
+        dst[2],
+        dst[3],
+        sport[0],
+        sport[1],
+        port[0],
+        port[1],
+        udp_len[0],
+        udp_len[1],
+        0,
+        0,
     ]
 }
 

@@ -60,8 +60,15 @@ struct Transport {
     error: bool,
 }
 
-const NO_PORTS: Transport =
-    Transport { sport: [0; 2], dport: [0; 2], tcp_flags: 0, icmp_type: 0, length: 0, echo: false, error: false };
+const NO_PORTS: Transport = Transport {
+    sport: [0; 2],
+    dport: [0; 2],
+    tcp_flags: 0,
+    icmp_type: 0,
+    length: 0,
+    echo: false,
+    error: false,
+};
 
 #[inline(always)]
 fn transport<P: Packet + ?Sized>(packet: &P, offset: usize, proto: u8) -> Result<Transport, DropReason> {
@@ -95,7 +102,9 @@ fn icmp(proto: u8, b: [u8; 8]) -> Transport {
         (protocol::ICMP, 8) | (protocol::ICMPV6, 128) => Transport { sport: id, echo: true, ..base },
         (protocol::ICMP, 13) => Transport { sport: id, ..base },
         (protocol::ICMP, 0 | 14) | (protocol::ICMPV6, 129) => Transport { dport: id, ..base },
-        (protocol::ICMP, 3 | 4 | 5 | 11 | 12) | (protocol::ICMPV6, 1..=4) => Transport { error: true, ..base },
+        (protocol::ICMP, 3 | 4 | 5 | 11 | 12) | (protocol::ICMPV6, 1..=4) => {
+            Transport { error: true, ..base }
+        }
         _ => base,
     }
 }
@@ -174,7 +183,11 @@ fn quoted4<P: Packet + ?Sized>(packet: &P, at: usize, zone: u16) -> Result<FlowK
 }
 
 #[inline(always)]
-fn quoted_ports<P: Packet + ?Sized>(packet: &P, at: usize, proto: u8) -> Result<([u8; 2], [u8; 2]), DropReason> {
+fn quoted_ports<P: Packet + ?Sized>(
+    packet: &P,
+    at: usize,
+    proto: u8,
+) -> Result<([u8; 2], [u8; 2]), DropReason> {
     let b: [u8; 8] = packet.load(at).ok_or(DropReason::TruncatedTransport)?;
     Ok(match proto {
         protocol::TCP | protocol::UDP | protocol::SCTP => ([b[0], b[1]], [b[2], b[3]]),
@@ -226,7 +239,8 @@ fn extension_headers<P: Packet + ?Sized>(packet: &P, l3: usize, first: u8) -> Re
             }
         } else {
             let units = usize::from(b[1]);
-            chain.offset += if chain.proto == protocol::AUTHENTICATION { (units + 2) * 4 } else { (units + 1) * 8 };
+            chain.offset +=
+                if chain.proto == protocol::AUTHENTICATION { (units + 2) * 4 } else { (units + 1) * 8 };
             chain.proto = b[0];
         }
     }

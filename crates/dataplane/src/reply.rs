@@ -71,7 +71,11 @@ pub fn solicitation_target(frame: &[u8; SOLICITATION_FRAME]) -> [u8; 16] {
 /// The advertisement that answers a solicitation (whose source is not unspecified): `mac` has the target.
 #[inline(always)]
 #[must_use]
-pub fn advertisement(frame: &[u8; SOLICITATION_FRAME], mac: [u8; 6], router: bool) -> [u8; ADVERTISEMENT_FRAME] {
+pub fn advertisement(
+    frame: &[u8; SOLICITATION_FRAME],
+    mac: [u8; 6],
+    router: bool,
+) -> [u8; ADVERTISEMENT_FRAME] {
     let mut reply = [0; ADVERTISEMENT_FRAME];
     reply[0..6].copy_from_slice(&frame[6..12]);
     reply[6..12].copy_from_slice(&mac);

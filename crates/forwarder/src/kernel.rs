@@ -11,13 +11,15 @@ use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use weft_dataplane::flow::{Flow, FlowKey, FlowKey4, FlowKey6};
 use weft_dataplane::tables::{LABEL_NONE, NEXT_HOP_DISCARD};
 use weft_dataplane::{
-    BridgeEntry, BridgeKey, Config, Counters, DropKey, DropReason, Event, Interface, Label, Limits, LpmKey4, LpmKey6,
-    NextHop, Pod, Route, RuleList, SCHEMA_VERSION, Verdict, VerdictKey, Vni, Vrf,
+    BridgeEntry, BridgeKey, Config, Counters, DropKey, DropReason, Event, Interface, Label, Limits, LpmKey4,
+    LpmKey6, NextHop, Pod, Route, RuleList, SCHEMA_VERSION, Verdict, VerdictKey, Vni, Vrf,
 };
 
 use crate::ageing::Ageing;
 use crate::table::{PerCpuTable, Table};
-use crate::{AgeOptions, AgeReport, Datapath, DropCount, FlowFilter, FlowRecord, ForwarderError, SlotCounters};
+use crate::{
+    AgeOptions, AgeReport, Datapath, DropCount, FlowFilter, FlowRecord, ForwarderError, SlotCounters,
+};
 use crate::{links, loader, sys};
 
 type Result<T> = std::result::Result<T, ForwarderError>;
@@ -175,7 +177,11 @@ impl Forwarder {
             return Err(ForwarderError::OutOfRange { table: "next_hops", index });
         }
         let _guard = lock(&self.generations);
-        let old = self.tables.next_hops.get(&index)?.ok_or(ForwarderError::OutOfRange { table: "next_hops", index })?;
+        let old = self
+            .tables
+            .next_hops
+            .get(&index)?
+            .ok_or(ForwarderError::OutOfRange { table: "next_hops", index })?;
         let new = NextHop { generation: old.generation, ..*next_hop };
         if new == old {
             return Ok(());
@@ -191,7 +197,8 @@ const CONTEXT_IFINDEX: usize = 40;
 
 fn open_events(directory: &Path) -> Result<RingBuf<MapData>> {
     let failed = |e: &dyn std::error::Error| ForwarderError::Load(format!("EVENTS: {}", loader::chain(e)));
-    let data = MapData::from_pin(loader::tables_directory(directory).join("EVENTS")).map_err(|e| failed(&e))?;
+    let data =
+        MapData::from_pin(loader::tables_directory(directory).join("EVENTS")).map_err(|e| failed(&e))?;
     RingBuf::try_from(Map::RingBuf(data)).map_err(|e| failed(&e))
 }
 
@@ -264,7 +271,11 @@ fn add(a: Counters, b: Counters) -> Counters {
 impl Datapath for Forwarder {
     fn config(&self) -> Result<Option<Config>> {
         // A record that only has its schema was never written by a caller.
-        Ok(self.tables.config.get(&0)?.filter(|config| config.fabric_ifindex != 0 || config.tunnel_ip != [0; 4]))
+        Ok(self
+            .tables
+            .config
+            .get(&0)?
+            .filter(|config| config.fabric_ifindex != 0 || config.tunnel_ip != [0; 4]))
     }
 
     fn set_config(&self, config: &Config) -> Result<()> {
@@ -386,10 +397,14 @@ impl Datapath for Forwarder {
 
     fn flows(&self) -> Result<Vec<FlowRecord>> {
         let first = self.tables.flows4.list()?;
-        let mut records: Vec<_> =
-            first.iter().map(|(key, flow)| record(key, address4(key.src), address4(key.dst), *flow)).collect();
+        let mut records: Vec<_> = first
+            .iter()
+            .map(|(key, flow)| record(key, address4(key.src), address4(key.dst), *flow))
+            .collect();
         let second = self.tables.flows6.list()?;
-        records.extend(second.iter().map(|(key, flow)| record(key, address6(key.src), address6(key.dst), *flow)));
+        records.extend(
+            second.iter().map(|(key, flow)| record(key, address6(key.src), address6(key.dst), *flow)),
+        );
         Ok(records)
     }
 

@@ -16,7 +16,8 @@ mod sys;
 mod table;
 
 pub use datapath::{
-    AgeOptions, AgeReport, Datapath, DropCount, FlowFilter, FlowRecord, SlotCounters, TimeoutRule, VerdictEntry,
+    AgeOptions, AgeReport, Datapath, DropCount, FlowFilter, FlowRecord, SlotCounters, TimeoutRule,
+    VerdictEntry,
 };
 pub use error::ForwarderError;
 pub use kernel::{Forwarder, Options};

@@ -49,7 +49,8 @@ fn replace(ebpf: &mut Ebpf, path: &Path, program: &str) -> Result<bool> {
             Ok(true)
         }
         None => {
-            fs::remove_file(path).map_err(|source| ForwarderError::Pin { path: path.to_path_buf(), source })?;
+            fs::remove_file(path)
+                .map_err(|source| ForwarderError::Pin { path: path.to_path_buf(), source })?;
             Ok(false)
         }
     }
@@ -59,7 +60,9 @@ fn replace(ebpf: &mut Ebpf, path: &Path, program: &str) -> Result<bool> {
 pub(crate) fn detach(directory: &Path, program: &str, ifindex: u32) -> Result<()> {
     let path = pin_path(directory, program, ifindex);
     match fs::remove_file(&path) {
-        Err(source) if source.kind() != std::io::ErrorKind::NotFound => Err(ForwarderError::Pin { path, source }),
+        Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
+            Err(ForwarderError::Pin { path, source })
+        }
         _ => Ok(()),
     }
 }
@@ -67,7 +70,8 @@ pub(crate) fn detach(directory: &Path, program: &str, ifindex: u32) -> Result<()
 /// The interfaces with a pinned link of a program.
 pub(crate) fn attached(directory: &Path, program: &str) -> Result<Vec<u32>> {
     let folder = links_directory(directory);
-    let entries = fs::read_dir(&folder).map_err(|source| ForwarderError::Pin { path: folder.clone(), source })?;
+    let entries =
+        fs::read_dir(&folder).map_err(|source| ForwarderError::Pin { path: folder.clone(), source })?;
     let prefix = format!("{program}-");
     let mut found: Vec<u32> = entries
         .flatten()

@@ -94,7 +94,9 @@ pub(crate) fn load(directory: &Path, limits: &Limits) -> Result<Ebpf> {
     loader.map_pin_path("STAGES", tables.join("STAGES"));
     let mut ebpf = loader.load(OBJECT).map_err(|e| ForwarderError::Load(chain(&e)))?;
     for name in ENTRIES.into_iter().chain(stage::ALL.map(|(_, name)| name)) {
-        classifier(&mut ebpf, name)?.load().map_err(|e| ForwarderError::Load(format!("{name}: {}", chain(&e).replace("\\n", "\n"))))?;
+        classifier(&mut ebpf, name)?
+            .load()
+            .map_err(|e| ForwarderError::Load(format!("{name}: {}", chain(&e).replace("\\n", "\n"))))?;
     }
     let stages = Table::<u32, u32>::open(&tables, "STAGES")?;
     for (slot, name) in stage::ALL {

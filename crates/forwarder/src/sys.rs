@@ -89,7 +89,8 @@ struct Info {
 
 fn call(command: libc::c_int, attr: &mut Attr) -> io::Result<i64> {
     // SAFETY: every pointer in `attr` is to memory that outlives the call, of the size the kernel expects.
-    let result = unsafe { libc::syscall(libc::SYS_bpf, command, std::ptr::from_mut(attr), size_of::<Attr>()) };
+    let result =
+        unsafe { libc::syscall(libc::SYS_bpf, command, std::ptr::from_mut(attr), size_of::<Attr>()) };
     if result < 0 { Err(io::Error::last_os_error()) } else { Ok(result) }
 }
 
@@ -126,9 +127,8 @@ pub(crate) fn map_shape(fd: BorrowedFd<'_>) -> io::Result<(u32, u32, u32)> {
     let mut attr = empty();
     attr.info = Info { fd: number(fd), len: 128, info: address_mut(&mut info) };
     call(OBJ_GET_INFO, &mut attr)?;
-    let field = |at: usize| {
-        info.get(at..at + 4).and_then(|b| b.try_into().ok()).map_or(0, u32::from_ne_bytes)
-    };
+    let field =
+        |at: usize| info.get(at..at + 4).and_then(|b| b.try_into().ok()).map_or(0, u32::from_ne_bytes);
     Ok((field(8), field(12), field(16)))
 }
 

@@ -83,10 +83,13 @@ impl<K: Pod, V: Pod> Table<K, V> {
         let key_size = size_of::<K>();
         let mut keys = vec![0u8; BATCH * key_size];
         let mut values = vec![0u8; BATCH * value_size];
-        let mut buffer =
-            BatchBuffer { keys: &mut keys, values: &mut values, count: u32::try_from(BATCH).unwrap_or(0), key_size };
-        let (count, end) =
-            sys::lookup_batch(self.fd(), cursor, &mut buffer).map_err(|e| self.failed(e))?;
+        let mut buffer = BatchBuffer {
+            keys: &mut keys,
+            values: &mut values,
+            count: u32::try_from(BATCH).unwrap_or(0),
+            key_size,
+        };
+        let (count, end) = sys::lookup_batch(self.fd(), cursor, &mut buffer).map_err(|e| self.failed(e))?;
         let pairs = keys.chunks_exact(key_size).zip(values.chunks_exact(value_size));
         for (key, value) in pairs.take(count) {
             each(key, value);
@@ -104,7 +107,8 @@ pub(crate) struct PerCpuTable<K, V> {
 impl<K: Pod, V: Pod> PerCpuTable<K, V> {
     /// Opens the map pinned as `name` under `directory`.
     pub(crate) fn open(directory: &Path, name: &'static str) -> Result<Self, ForwarderError> {
-        let cpus = aya::util::nr_cpus().map_err(|(_, source)| ForwarderError::Table { table: name, source })?;
+        let cpus =
+            aya::util::nr_cpus().map_err(|(_, source)| ForwarderError::Table { table: name, source })?;
         Ok(PerCpuTable { inner: Table::open(directory, name)?, cpus })
     }
 

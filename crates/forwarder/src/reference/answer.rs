@@ -66,7 +66,12 @@ pub fn arp_answer(tables: &Tables, ifindex: u32, frame: &[u8]) -> Result<Vec<u8>
 ///
 /// # Errors
 /// Why it gets none.
-pub fn solicitation_answer(tables: &Tables, ifindex: u32, frame: &[u8], facts: &Facts) -> Result<Vec<u8>, DropReason> {
+pub fn solicitation_answer(
+    tables: &Tables,
+    ifindex: u32,
+    frame: &[u8],
+    facts: &Facts,
+) -> Result<Vec<u8>, DropReason> {
     let interface = tables.interfaces.get(&ifindex).ok_or(DropReason::UnknownInterface)?;
     let packet = frame.get(14..14 + facts.length).unwrap_or_default();
     let target = packet.get(48..64).ok_or(DropReason::TruncatedTransport)?;

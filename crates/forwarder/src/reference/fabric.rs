@@ -146,7 +146,8 @@ impl Model {
     /// take the header off when less than 20 bytes would be left behind the frame's Ethernet header.
     pub(crate) fn agent_packet(&mut self, frame: &[u8]) -> Result<Outcome, Dropped> {
         const HEADER: usize = size_of::<InjectHeader>();
-        let header = InjectHeader::from_bytes(frame).filter(|h| h.magic == MAGIC && frame.len() >= HEADER + 14);
+        let header =
+            InjectHeader::from_bytes(frame).filter(|h| h.magic == MAGIC && frame.len() >= HEADER + 14);
         let Some(header) = header else { return Ok(Outcome::Host) };
         let ifindex = u32::from_ne_bytes(header.ifindex);
         let invalid = DropReason::InjectInvalid;

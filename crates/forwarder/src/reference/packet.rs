@@ -5,8 +5,8 @@ use std::net::IpAddr;
 use etherparse::err::ipv4::HeaderSliceError as V4Error;
 use etherparse::err::ipv6::HeaderSliceError as V6Error;
 use etherparse::{
-    IpAuthHeaderSlice, IpNumber, Ipv4HeaderSlice, Ipv6FragmentHeaderSlice, Ipv6HeaderSlice, Ipv6RawExtHeaderSlice,
-    TcpHeaderSlice, UdpHeaderSlice,
+    IpAuthHeaderSlice, IpNumber, Ipv4HeaderSlice, Ipv6FragmentHeaderSlice, Ipv6HeaderSlice,
+    Ipv6RawExtHeaderSlice, TcpHeaderSlice, UdpHeaderSlice,
 };
 use weft_dataplane::DropReason;
 use weft_dataplane::parse::MAX_EXTENSION_HEADERS;
@@ -233,7 +233,12 @@ fn quoted_conversation(quoted: &[u8], is_v4: bool) -> Result<Conversation, DropR
     let cut = DropReason::TruncatedTransport;
     let (source, destination, protocol, at): (IpAddr, IpAddr, u8, usize) = if is_v4 {
         let header = Ipv4HeaderSlice::from_slice(quoted).map_err(|_| cut)?;
-        (header.source_addr().into(), header.destination_addr().into(), header.protocol().0, header.slice().len())
+        (
+            header.source_addr().into(),
+            header.destination_addr().into(),
+            header.protocol().0,
+            header.slice().len(),
+        )
     } else {
         let header = Ipv6HeaderSlice::from_slice(quoted).map_err(|_| cut)?;
         (header.source_addr().into(), header.destination_addr().into(), header.next_header().0, 40)

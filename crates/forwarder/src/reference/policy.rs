@@ -1,7 +1,7 @@
 //! Where a packet goes, and whether it may.
 
-use weft_dataplane::tables::{NEXT_HOP_DISCARD, NEXT_HOP_INTERFACE, NEXT_HOP_RECEIVE};
 use weft_dataplane::tables::{IF_POLICY, IF_RPF, NH_POLICY};
+use weft_dataplane::tables::{NEXT_HOP_DISCARD, NEXT_HOP_INTERFACE, NEXT_HOP_RECEIVE};
 use weft_dataplane::verdict::{ACTION_ALLOW, ACTION_DENY};
 use weft_dataplane::{Direction, DropReason};
 
@@ -100,7 +100,8 @@ fn from_workload(
     check_source(tables, ifindex, conversation)?;
     let way = way_out(tables, vrf, conversation, macs)?;
     let next_hop = tables.next_hop(way.next_hop)?;
-    let source = (interface.flags & IF_POLICY != 0).then_some(End { identity: interface.identity, other: way.identity });
+    let source = (interface.flags & IF_POLICY != 0)
+        .then_some(End { identity: interface.identity, other: way.identity });
     let mut judgement = Judgement {
         way,
         back: way,
@@ -140,7 +141,8 @@ fn from_fabric(
     let back = way_back(tables, next_hop.vrf, conversation, macs)?;
     let policed = next_hop.flags & NH_POLICY != 0;
     let destination = policed.then_some(End { identity: next_hop.identity, other: back.identity });
-    let way = Way { next_hop: index, bridged: macs.is_some(), mac: next_hop.dmac, identity: next_hop.identity };
+    let way =
+        Way { next_hop: index, bridged: macs.is_some(), mac: next_hop.dmac, identity: next_hop.identity };
     let mut judgement = Judgement {
         way,
         back,
@@ -157,7 +159,11 @@ fn from_fabric(
 }
 
 /// The reverse-path check: the source address must be routed to the interface that sent the packet.
-pub(crate) fn check_source(tables: &Tables, ifindex: u32, conversation: &Conversation) -> Result<(), DropReason> {
+pub(crate) fn check_source(
+    tables: &Tables,
+    ifindex: u32,
+    conversation: &Conversation,
+) -> Result<(), DropReason> {
     let interface = tables.interfaces.get(&ifindex).ok_or(DropReason::UnknownInterface)?;
     if interface.flags & IF_RPF == 0 {
         return Ok(());
@@ -189,7 +195,8 @@ pub(crate) fn way_out(
 
 /// The answer's way: bridged if the packet was and its source MAC is known, else routed.
 fn way_back(tables: &Tables, vrf: u16, conversation: &Conversation, macs: Macs) -> Result<Way, DropReason> {
-    let known = macs.map(|(_, source)| (source, source)).filter(|(mac, _)| tables.bridge.contains_key(&(vrf, *mac)));
+    let known =
+        macs.map(|(_, source)| (source, source)).filter(|(mac, _)| tables.bridge.contains_key(&(vrf, *mac)));
     way_out(tables, vrf, &conversation.reversed(), known).map_err(|_| DropReason::NoSourceRoute)
 }
 
@@ -226,7 +233,8 @@ fn ask(
     opening: &Conversation,
 ) -> Result<(Fate, u32), DropReason> {
     let (sport, dport) = if matches!(opening.protocol, 6 | 17 | 132) { opening.ports } else { (0, 0) };
-    let Some(verdict) = tables.verdict(end.identity, end.other, direction as u8, opening.protocol, dport) else {
+    let Some(verdict) = tables.verdict(end.identity, end.other, direction as u8, opening.protocol, dport)
+    else {
         return Ok((Fate::Deny(DropReason::NoVerdict), 0));
     };
     let fate = |action: u32| {

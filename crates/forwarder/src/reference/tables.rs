@@ -5,7 +5,8 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 use weft_dataplane::{
-    BridgeEntry, Config, DropReason, Interface, Label, NextHop, Pod, Route, RuleList, Verdict, VerdictKey, Vni,
+    BridgeEntry, Config, DropReason, Interface, Label, NextHop, Pod, Route, RuleList, Verdict, VerdictKey,
+    Vni,
 };
 
 use crate::{Datapath, ForwarderError};
@@ -72,7 +73,11 @@ impl Tables {
             config: datapath.config()?.unwrap_or_else(Config::zeroed),
             interfaces: datapath.interfaces()?.into_iter().collect(),
             next_hops: datapath.next_hops()?.into_iter().collect(),
-            routes: datapath.routes()?.into_iter().map(|(vrf, prefix, route)| ((vrf, prefix), route)).collect(),
+            routes: datapath
+                .routes()?
+                .into_iter()
+                .map(|(vrf, prefix, route)| ((vrf, prefix), route))
+                .collect(),
             bridge: datapath.bridge()?.into_iter().map(|(vrf, mac, entry)| ((vrf, mac), entry)).collect(),
             labels: datapath.labels()?.into_iter().collect(),
             vnis: datapath.vnis()?.into_iter().collect(),
@@ -135,8 +140,9 @@ impl Tables {
                 let shift = 16 - port_bits.min(16);
                 u32::from(u16::from_be_bytes(key.port)) >> shift == u32::from(port) >> shift
             };
-            let covers =
-                pair && key.direction == direction && (!with_protocol || (key.protocol == protocol && same_port));
+            let covers = pair
+                && key.direction == direction
+                && (!with_protocol || (key.protocol == protocol && same_port));
             if covers && best.is_none_or(|(length, _)| key.prefix_len > length) {
                 best = Some((key.prefix_len, *verdict));
             }

@@ -1,6 +1,9 @@
 //! The tunnels: putting a packet into one, and seeing what came out of one.
 
-use etherparse::{EtherType, Ethernet2Header, Ethernet2HeaderSlice, IpNumber, Ipv4Header, Ipv4HeaderSlice, UdpHeader, UdpHeaderSlice};
+use etherparse::{
+    EtherType, Ethernet2Header, Ethernet2HeaderSlice, IpNumber, Ipv4Header, Ipv4HeaderSlice, UdpHeader,
+    UdpHeaderSlice,
+};
 use weft_dataplane::tables::{NEXT_HOP_MPLS_L2, NEXT_HOP_MPLS_L3};
 use weft_dataplane::{Config, DropReason, NextHop};
 

@@ -2,7 +2,9 @@
 
 use etherparse::{EtherType, Ethernet2Header, Ethernet2HeaderSlice, IpNumber};
 use weft_dataplane::config::CONFIG_TRAP_TTL;
-use weft_dataplane::tables::{IF_DHCP, IF_DNS, IF_L2, IF_L3, IF_POLICY, IF_RPF, INTERFACE_WORKLOAD, NH_POLICY};
+use weft_dataplane::tables::{
+    IF_DHCP, IF_DNS, IF_L2, IF_L3, IF_POLICY, IF_RPF, INTERFACE_WORKLOAD, NH_POLICY,
+};
 use weft_dataplane::tables::{NEXT_HOP_DISCARD, NEXT_HOP_INTERFACE, NEXT_HOP_RECEIVE};
 use weft_dataplane::tables::{NEXT_HOP_MPLS_L2, NEXT_HOP_MPLS_L3};
 use weft_dataplane::trap::{MAGIC, TRAP_SNAP_BYTES};
@@ -266,7 +268,9 @@ impl Model {
             self.judge_again(arrival, key, true, flow.reverse)?.ok_or(none)?
         };
         match (fate, self.flows.get(&key)) {
-            (Fate::Forward, Some(flow)) => Ok(Decision::Send(Way { bridged: arrival.macs.is_some(), ..flow.way })),
+            (Fate::Forward, Some(flow)) => {
+                Ok(Decision::Send(Way { bridged: arrival.macs.is_some(), ..flow.way }))
+            }
             _ => Err(none),
         }
     }
