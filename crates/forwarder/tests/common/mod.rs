@@ -290,7 +290,10 @@ impl Workload {
         let ns = Namespace::new(&format!("w{n}"));
         let (mac, host_if) = ([2, 0, 0, 0, 0, n], format!("tap{n}"));
         let (ip4, ip6) = (format!("10.0.0.{n}"), format!("fd00::{n:x}"));
-        run(&format!("ip link add {host_if} netns {} type veth peer name eth0 netns {}", host.ns.name, ns.name));
+        run(&format!(
+            "ip link add {host_if} netns {} type veth peer name eth0 netns {}",
+            host.ns.name, ns.name
+        ));
         run(&format!("ip -n {} link set {host_if} up", host.ns.name));
         let name = &ns.name;
         run(&format!(
