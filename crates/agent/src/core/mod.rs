@@ -5,7 +5,7 @@
 //! to be told. It reads no clock and opens no file: instants and the state store are given to it.
 //!
 //! Always holds: routes are published after the tables serve them; until the first configuration is quiet and the
-//! controllers have sent end-of-RIB, nothing that the forwarder holds is deleted.
+//! controllers have sent end-of-RIB, nothing that the forwarder held at the start is deleted.
 
 mod sessions;
 mod status;
@@ -273,7 +273,12 @@ impl AgentCore {
             // Traffic first: without the file a restart replaces entries instead of keeping them.
             tracing::error!(%error, "numbers cannot be saved");
         }
-        self.errors = self.reconciler.reconcile(self.datapath.as_ref(), &desired.tables, !self.holding);
+        let datapath = self.datapath.as_ref();
+        self.errors = if self.holding {
+            self.reconciler.reconcile_holding(datapath, &self.desired.tables, &desired.tables)
+        } else {
+            self.reconciler.reconcile(datapath, &desired.tables, true)
+        };
         for error in &self.errors {
             tracing::warn!(%error, "forwarder");
         }

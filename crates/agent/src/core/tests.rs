@@ -348,6 +348,42 @@ fn a_restart_keeps_every_number_and_deletes_nothing_early() {
 }
 
 #[test]
+fn while_holding_what_the_controller_takes_back_goes_at_once() {
+    let mut rig = Rig::started();
+    rig.core.stanza(0, remote("d:acme:red:red", "10.9.0.9/32", GREEN, 77), rig.now);
+    rig.core.sync();
+    let (key, prefix) = ((rig.vrf("d:acme:red:red"), "10.9.0.9/32".parse().unwrap()), "10.9.0.9/32");
+    assert!(rig.core.is_holding() && rig.tables().routes.contains_key(&key));
+    let retract = Stanza::RouteMessage {
+        table: RouteTable::Inet,
+        ri: "d:acme:red:red".into(),
+        items: vec![],
+        retracts: vec![prefix.into()],
+    };
+    rig.core.stanza(0, retract, rig.now);
+    rig.core.sync();
+    assert!(rig.core.is_holding() && !rig.tables().routes.contains_key(&key));
+}
+
+#[test]
+fn a_route_taken_back_goes_at_once_even_while_holding() {
+    let mut rig = Rig::started();
+    let ri = "d:acme:red:red";
+    rig.core.stanza(0, remote(ri, "10.9.0.9/32", GREEN, 77), rig.now);
+    rig.core.sync();
+    assert!(rig.core.is_holding());
+    let key = (rig.vrf(ri), "10.9.0.9/32".parse().unwrap());
+    assert!(rig.tables().routes.contains_key(&key));
+    let generation = rig.datapath.generation(key.0);
+    let retracts = vec!["10.9.0.9/32".to_owned()];
+    let message = Stanza::RouteMessage { table: RouteTable::Inet, ri: ri.into(), items: vec![], retracts };
+    rig.core.stanza(0, message, rig.now);
+    rig.core.sync();
+    assert!(!rig.tables().routes.contains_key(&key));
+    assert!(rig.datapath.generation(key.0) > generation);
+}
+
+#[test]
 fn a_port_that_goes_takes_everything_with_it() {
     let mut rig = Rig::started();
     rig.complete();

@@ -12,5 +12,5 @@
 mod plan;
 mod run;
 
-pub use plan::Plan;
+pub use plan::{Plan, Surplus};
 pub use run::{AuditReport, Reconciler, Totals, read_tables};

@@ -25,15 +25,27 @@ impl<K, V> Default for Changes<K, V> {
 }
 
 impl<K: Ord + Clone, V: PartialEq + Clone> Changes<K, V> {
-    fn between(actual: &BTreeMap<K, V>, desired: &BTreeMap<K, V>, delete: bool) -> Self {
+    /// With `known`, only what is in it is deleted.
+    fn between(actual: &BTreeMap<K, V>, desired: &BTreeMap<K, V>, known: Option<&BTreeMap<K, V>>) -> Self {
         let put = desired.iter().filter(|(k, v)| actual.get(k) != Some(v));
-        let gone = actual.keys().filter(|k| delete && !desired.contains_key(k));
+        let gone =
+            actual.keys().filter(|k| known.is_none_or(|t| t.contains_key(*k)) && !desired.contains_key(k));
         Self { put: put.map(|(k, v)| (k.clone(), v.clone())).collect(), delete: gone.cloned().collect() }
     }
 
     fn len(&self) -> usize {
         self.put.len() + self.delete.len()
     }
+}
+
+/// Which entries that should not be there are removed.
+#[derive(Clone, Copy, Debug)]
+pub enum Surplus<'a> {
+    /// All.
+    All,
+    /// Those in these tables: what was once desired and no longer is. What was there before the agent started stays,
+    /// because configuration and routes are not complete yet and may still name it.
+    Known(&'a Tables),
 }
 
 /// How many entries a plan touches, by table.
@@ -57,31 +69,49 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// What leads from `actual` to `desired`. Without `delete` nothing is removed but outdated policy: what is surplus may
-    /// still be needed (the configuration or the routes are not complete yet).
-    pub fn between(actual: &Tables, desired: &Tables, delete: bool) -> Self {
-        let mut plan = Self {
-            interfaces: Changes::between(&actual.interfaces, &desired.interfaces, delete),
-            next_hops: Changes::between(&actual.next_hops, &desired.next_hops, delete),
-            routes: Changes::between(&actual.routes, &desired.routes, delete),
-            bridge: Changes::between(&actual.bridge, &desired.bridge, delete),
-            labels: Changes::between(&actual.labels, &desired.labels, delete),
-            vnis: Changes::between(&actual.vnis, &desired.vnis, delete),
-            verdicts: Changes::between(&actual.verdicts, &desired.verdicts, delete),
-            rule_lists: Changes::between(&actual.rule_lists, &desired.rule_lists, delete),
-            bump: BTreeSet::new(),
+    /// What leads from `actual` to `desired`, removing what `surplus` says.
+    pub fn between(actual: &Tables, desired: &Tables, surplus: Surplus<'_>) -> Self {
+        let known = match surplus {
+            Surplus::All => None,
+            Surplus::Known(tables) => Some(tables),
         };
-        if !delete {
-            // Between two ends that are both known, policy is complete: what it no longer says must not stand.
-            let pair = |key: &VerdictKey| (key.near, key.far, key.direction);
-            let known: BTreeSet<_> = desired.verdicts.keys().map(pair).collect();
-            let surplus = actual.verdicts.keys().filter(|k| !desired.verdicts.contains_key(k));
-            plan.verdicts.delete = surplus.filter(|k| known.contains(&pair(k))).copied().collect();
+        macro_rules! changes {
+            ($($table:ident),*) => {
+                Self {
+                    $($table: Changes::between(&actual.$table, &desired.$table, known.map(|t| &t.$table)),)*
+                    bump: BTreeSet::new(),
+                }
+            };
+        }
+        let mut plan = changes!(interfaces, next_hops, routes, bridge, labels, vnis, verdicts, rule_lists);
+        if let Some(known) = known {
+            plan.delete_outdated_policy(actual, desired, known);
         }
         // The most specific verdict first: a general one must not speak for what a specific one is about to decide.
         plan.verdicts.put.sort_by_key(|(key, _)| std::cmp::Reverse(key.prefix_len));
         plan.find_bumps(actual, desired);
         plan
+    }
+
+    /// The plan while nothing is deleted that may still be needed: what `previous` had and `desired` no longer has was taken
+    /// away on purpose since, so routes and bridge entries of that kind go at once. What was only found in the forwarder stays.
+    pub fn holding(actual: &Tables, previous: &Tables, desired: &Tables) -> Self {
+        let mut plan = Self::between(actual, desired, false);
+        let gone = previous.routes.keys().filter(|k| !desired.routes.contains_key(k));
+        plan.routes.delete = gone.filter(|k| actual.routes.contains_key(k)).copied().collect();
+        let gone = previous.bridge.keys().filter(|k| !desired.bridge.contains_key(k));
+        plan.bridge.delete = gone.filter(|k| actual.bridge.contains_key(k)).copied().collect();
+        plan.find_bumps(actual, desired);
+        plan
+    }
+
+    /// Between two ends that are both known, policy is complete: what it no longer says must not stand, however old.
+    fn delete_outdated_policy(&mut self, actual: &Tables, desired: &Tables, known: &Tables) {
+        let pair = |key: &VerdictKey| (key.near, key.far, key.direction);
+        let pairs: BTreeSet<_> = desired.verdicts.keys().map(pair).collect();
+        let surplus = actual.verdicts.keys().filter(|k| !desired.verdicts.contains_key(k));
+        let outdated = surplus.filter(|k| pairs.contains(&pair(k)) || known.verdicts.contains_key(k));
+        self.verdicts.delete = outdated.copied().collect();
     }
 
     fn find_bumps(&mut self, actual: &Tables, desired: &Tables) {

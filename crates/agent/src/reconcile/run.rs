@@ -6,7 +6,7 @@ use serde::Serialize;
 use weft_dataplane::tables::INTERFACE_WORKLOAD;
 use weft_forwarder::{Datapath, FlowFilter, ForwarderError};
 
-use super::plan::{Plan, Summary};
+use super::plan::{Plan, Summary, Surplus};
 use crate::desired::Tables;
 
 /// Errors shown at most in one report.
@@ -62,6 +62,8 @@ pub fn read_tables(datapath: &dyn Datapath) -> Result<Tables, ForwarderError> {
 pub struct Reconciler {
     /// What the forwarder holds, as far as we know.
     shadow: Tables,
+    /// What was last desired, while not everything surplus is deleted.
+    previous: Tables,
     /// Counts.
     pub totals: Totals,
     /// The last audit.
@@ -82,9 +84,27 @@ impl Reconciler {
         &self.shadow
     }
 
-    /// Bring the tables to `desired`; with `delete` also remove what is surplus. Returns what failed.
+    /// Bring the tables to `desired`; with `delete` also remove all that is surplus, else only
+    /// what was desired before. Returns what failed.
     pub fn reconcile(&mut self, datapath: &dyn Datapath, desired: &Tables, delete: bool) -> Vec<String> {
-        let plan = Plan::between(&self.shadow, desired, delete);
+        let surplus = if delete { Surplus::All } else { Surplus::Known(&self.previous) };
+        let plan = Plan::between(&self.shadow, desired, surplus);
+        self.previous = if delete { Tables::default() } else { desired.clone() };
+        if plan.is_empty() {
+            return Vec::new();
+        }
+        self.execute(datapath, &plan)
+    }
+
+    /// The same while what is surplus may still be needed: only routes and bridge entries that were in `previous`, the state
+    /// wanted before, are removed (see [`Plan::holding`]).
+    pub fn reconcile_holding(
+        &mut self,
+        datapath: &dyn Datapath,
+        previous: &Tables,
+        desired: &Tables,
+    ) -> Vec<String> {
+        let plan = Plan::holding(&self.shadow, previous, desired);
         if plan.is_empty() {
             return Vec::new();
         }
@@ -102,7 +122,8 @@ impl Reconciler {
         delete: bool,
     ) -> Result<(), ForwarderError> {
         let actual = read_tables(datapath)?;
-        let plan = Plan::between(&actual, desired, delete);
+        let surplus = if delete { Surplus::All } else { Surplus::Known(&self.previous) };
+        let plan = Plan::between(&actual, desired, surplus);
         let entries = actual.len();
         self.shadow = actual;
         self.totals.audits += 1;
