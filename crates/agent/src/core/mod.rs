@@ -273,12 +273,7 @@ impl AgentCore {
             // Traffic first: without the file a restart replaces entries instead of keeping them.
             tracing::error!(%error, "numbers cannot be saved");
         }
-        let datapath = self.datapath.as_ref();
-        self.errors = if self.holding {
-            self.reconciler.reconcile_holding(datapath, &self.desired.tables, &desired.tables)
-        } else {
-            self.reconciler.reconcile(datapath, &desired.tables, true)
-        };
+        self.errors = self.reconciler.reconcile(self.datapath.as_ref(), &desired.tables, !self.holding);
         for error in &self.errors {
             tracing::warn!(%error, "forwarder");
         }

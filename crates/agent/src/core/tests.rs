@@ -348,24 +348,6 @@ fn a_restart_keeps_every_number_and_deletes_nothing_early() {
 }
 
 #[test]
-fn while_holding_what_the_controller_takes_back_goes_at_once() {
-    let mut rig = Rig::started();
-    rig.core.stanza(0, remote("d:acme:red:red", "10.9.0.9/32", GREEN, 77), rig.now);
-    rig.core.sync();
-    let (key, prefix) = ((rig.vrf("d:acme:red:red"), "10.9.0.9/32".parse().unwrap()), "10.9.0.9/32");
-    assert!(rig.core.is_holding() && rig.tables().routes.contains_key(&key));
-    let retract = Stanza::RouteMessage {
-        table: RouteTable::Inet,
-        ri: "d:acme:red:red".into(),
-        items: vec![],
-        retracts: vec![prefix.into()],
-    };
-    rig.core.stanza(0, retract, rig.now);
-    rig.core.sync();
-    assert!(rig.core.is_holding() && !rig.tables().routes.contains_key(&key));
-}
-
-#[test]
 fn a_route_taken_back_goes_at_once_even_while_holding() {
     let mut rig = Rig::started();
     let ri = "d:acme:red:red";

@@ -93,18 +93,6 @@ impl Plan {
         plan
     }
 
-    /// The plan while nothing is deleted that may still be needed: what `previous` had and `desired` no longer has was taken
-    /// away on purpose since, so routes and bridge entries of that kind go at once. What was only found in the forwarder stays.
-    pub fn holding(actual: &Tables, previous: &Tables, desired: &Tables) -> Self {
-        let mut plan = Self::between(actual, desired, false);
-        let gone = previous.routes.keys().filter(|k| !desired.routes.contains_key(k));
-        plan.routes.delete = gone.filter(|k| actual.routes.contains_key(k)).copied().collect();
-        let gone = previous.bridge.keys().filter(|k| !desired.bridge.contains_key(k));
-        plan.bridge.delete = gone.filter(|k| actual.bridge.contains_key(k)).copied().collect();
-        plan.find_bumps(actual, desired);
-        plan
-    }
-
     /// Between two ends that are both known, policy is complete: what it no longer says must not stand, however old.
     fn delete_outdated_policy(&mut self, actual: &Tables, desired: &Tables, known: &Tables) {
         let pair = |key: &VerdictKey| (key.near, key.far, key.direction);

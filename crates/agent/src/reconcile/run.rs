@@ -96,21 +96,6 @@ impl Reconciler {
         self.execute(datapath, &plan)
     }
 
-    /// The same while what is surplus may still be needed: only routes and bridge entries that were in `previous`, the state
-    /// wanted before, are removed (see [`Plan::holding`]).
-    pub fn reconcile_holding(
-        &mut self,
-        datapath: &dyn Datapath,
-        previous: &Tables,
-        desired: &Tables,
-    ) -> Vec<String> {
-        let plan = Plan::holding(&self.shadow, previous, desired);
-        if plan.is_empty() {
-            return Vec::new();
-        }
-        self.execute(datapath, &plan)
-    }
-
     /// Compare the forwarder's real tables with `desired` and repair.
     ///
     /// # Errors
