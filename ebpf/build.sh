@@ -1,11 +1,18 @@
 #!/bin/sh
 # Builds the eBPF object with whichever tool chain is here: Debian's rustc with sources, or rustup's nightly.
-# Prints the object's path. Cargo rebuilds only what changed.
+# Cargo rebuilds only what changed. `build.sh FILE` copies the object there; without FILE its path is printed.
 set -eu
 cd "$(dirname "$0")"
 fail() { echo "ebpf/build.sh: $1: run 'make setup'" >&2; exit 1; }
 PATH="${CARGO_HOME:-$HOME/.cargo}/bin:$PATH"
 command -v bpf-linker >/dev/null 2>&1 || fail "bpf-linker is not installed"
+
+# One build at a time, copy included: another one's linker would empty the object under our hands.
+mkdir -p target
+if command -v flock >/dev/null 2>&1; then
+    exec 9>target/build.lock
+    flock 9
+fi
 
 target=bpfel-unknown-none
 flags="-C linker=bpf-linker -C link-arg=--btf -C debuginfo=2 -C target-cpu=v3"
@@ -25,4 +32,10 @@ elif command -v rustup >/dev/null 2>&1 && rustup run nightly rustc --version >/d
 else
     fail "no Rust tool chain with library sources"
 fi
-echo "$PWD/target/$target/release/weft-ebpf"
+object="$PWD/target/$target/release/weft-ebpf"
+[ -s "$object" ] || { rm -f "$object"; fail "the linker left an empty object"; }
+if [ $# -gt 0 ]; then
+    cp "$object" "$1"
+else
+    echo "$object"
+fi
