@@ -3,7 +3,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use weft_api::{ApiState, DerivedView, router};
+use weft_api::{ApiState, DerivedView, Limits, router};
 use weft_store::{EmbeddedStore, Store};
 
 type AnyError = Box<dyn std::error::Error>;
@@ -30,6 +30,6 @@ async fn main() -> Result<(), AnyError> {
     state.bootstrap().await?;
     let listener = tokio::net::TcpListener::bind(&listen).await?;
     println!("listening on {}", listener.local_addr()?);
-    axum::serve(listener, router(state)).await?;
+    weft_api::serve(listener, router(state), Limits::default(), std::future::pending()).await;
     Ok(())
 }

@@ -20,6 +20,7 @@ pub mod parse;
 mod plan;
 mod refs;
 mod render;
+mod serve;
 mod singletons;
 mod state;
 mod subnets;
@@ -30,6 +31,7 @@ mod write;
 
 pub use derived::{BackReference, DerivedSource};
 pub use error::ApiError;
+pub use serve::{Limits, serve};
 pub use state::ApiState;
 pub use view::DerivedView;
 

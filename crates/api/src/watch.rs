@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use uuid::Uuid;
 use weft_model::{Change, Object, ObjectType};
 use weft_store::{Revision, config};
@@ -21,12 +21,17 @@ use weft_store::{Revision, config};
 const KEEPALIVE: Duration = Duration::from_secs(15);
 /// Events waiting for a slow client; the store keeps what comes after.
 const QUEUE: usize = 256;
+/// Bytes of events waiting for a slow client; one event may be longer.
+const QUEUE_BYTES: u32 = 1 << 20;
+/// How long a client may leave the queue full; its place is for others then.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 struct Watcher {
     state: ApiState,
     views: BTreeMap<ObjectType, View>,
     known: BTreeSet<Uuid>,
-    out: mpsc::Sender<Event>,
+    out: mpsc::Sender<(Event, OwnedSemaphorePermit)>,
+    room: Arc<Semaphore>,
     _place: OwnedSemaphorePermit,
 }
 
@@ -40,9 +45,10 @@ pub(crate) async fn watch(
     let place = state.watcher()?;
     let (out, events) = mpsc::channel(QUEUE);
     let (objects, revision) = config::snapshot(state.store().as_ref()).await?;
-    let watcher = Watcher { state, views, known: BTreeSet::new(), out, _place: place };
+    let room = Arc::new(Semaphore::new(QUEUE_BYTES as usize));
+    let watcher = Watcher { state, views, known: BTreeSet::new(), out, room, _place: place };
     tokio::spawn(watcher.run(objects, revision));
-    let events = tokio_stream::wrappers::ReceiverStream::new(events).map(Ok);
+    let events = tokio_stream::wrappers::ReceiverStream::new(events).map(|(event, _room)| Ok(event));
     Ok(Sse::new(events).keep_alive(KeepAlive::new().interval(KEEPALIVE).text("")))
 }
 
@@ -123,8 +129,15 @@ impl Watcher {
         }
     }
 
+    /// Waits for room in the queue, but not for long.
     async fn send(&self, name: &str, revision: Revision, data: &Value) -> Option<()> {
-        let event = Event::default().event(name).id(revision.to_string()).data(data.to_string());
-        self.out.send(event).await.ok()
+        let data = data.to_string();
+        let size = u32::try_from(data.len()).unwrap_or(u32::MAX).min(QUEUE_BYTES);
+        let event = Event::default().event(name).id(revision.to_string()).data(data);
+        let sending = async {
+            let room = Arc::clone(&self.room).acquire_many_owned(size).await.ok()?;
+            self.out.send((event, room)).await.ok()
+        };
+        tokio::time::timeout(PATIENCE, sending).await.ok()?
     }
 }

@@ -29,6 +29,10 @@ pub const GATEWAY_MAC: MacAddress = MacAddress([0x00, 0x00, 0x5e, 0x00, 0x01, 0x
 pub const AUTONOMOUS_SYSTEM: u32 = 64512;
 /// First number of automatic route targets (`target:<asn>:8000000`).
 pub const FIRST_ROUTE_TARGET_NUMBER: u32 = 8_000_000;
+/// First number of automatic route targets of an autonomous system above 65535, where numbers have 16 bits.
+pub const FIRST_SHORT_ROUTE_TARGET_NUMBER: u32 = 8_000;
+/// Last of those.
+pub const LAST_SHORT_ROUTE_TARGET_NUMBER: u32 = 32_767;
 /// First identifier of security groups.
 pub const FIRST_SECURITY_GROUP_ID: u32 = 8_000_000;
 /// First identifier of virtual networks.

@@ -1,6 +1,6 @@
 //! Route targets: `target:<asn>:<number>` or `target:<ipv4>:<number>` (RFC 4360, RFC 5668).
 
-use crate::ModelError;
+use crate::{ModelError, defaults};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt;
 use std::net::Ipv4Addr;
@@ -29,6 +29,29 @@ impl RouteTarget {
     pub fn new(asn: u32, number: u32) -> Option<Self> {
         let fits = asn <= u32::from(u16::MAX) || number <= u32::from(u16::MAX);
         fits.then_some(Self { administrator: Administrator::As(asn), number })
+    }
+
+    /// The automatic target for a number allotted from [`defaults::FIRST_ROUTE_TARGET_NUMBER`] on. Under an autonomous
+    /// system above 65535 the numbers are counted from [`defaults::FIRST_SHORT_ROUTE_TARGET_NUMBER`] instead; `None` if
+    /// there are more than fit.
+    pub fn automatic(asn: u32, number: u32) -> Option<Self> {
+        if asn <= u32::from(u16::MAX) {
+            return Self::new(asn, number);
+        }
+        let offset = number.checked_sub(defaults::FIRST_ROUTE_TARGET_NUMBER)?;
+        let short = defaults::FIRST_SHORT_ROUTE_TARGET_NUMBER.checked_add(offset)?;
+        (short <= defaults::LAST_SHORT_ROUTE_TARGET_NUMBER).then(|| Self::new(asn, short)).flatten()
+    }
+
+    /// Whether the target is in the range the system allots when `asn` is its own.
+    pub fn is_automatic(self, asn: u32) -> bool {
+        let short = asn > u32::from(u16::MAX);
+        let first = if short {
+            defaults::FIRST_SHORT_ROUTE_TARGET_NUMBER
+        } else {
+            defaults::FIRST_ROUTE_TARGET_NUMBER
+        };
+        self.administrator == Administrator::As(asn) && self.number >= first
     }
 
     /// The eight bytes of the extended community.
@@ -109,5 +132,26 @@ impl<'de> Deserialize<'de> for RouteTarget {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
         text.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn automatic_targets_fit_every_autonomous_system() {
+        let shown = |asn, number| RouteTarget::automatic(asn, number).map(|t| t.to_string());
+        assert_eq!(shown(64512, 8_000_001).as_deref(), Some("target:64512:8000001"));
+        assert_eq!(shown(65536, 8_000_001).as_deref(), Some("target:65536:8001"));
+        assert_eq!(shown(u32::MAX, 8_024_767).as_deref(), Some("target:4294967295:32767"));
+        assert_eq!(shown(65536, 8_024_768), None);
+        assert_eq!(shown(65536, 7), None);
+        for asn in [1, 65535, 65536, u32::MAX] {
+            let target = RouteTarget::automatic(asn, 8_000_005).unwrap();
+            assert!(target.is_automatic(asn) && !target.is_automatic(asn - 1));
+            assert_eq!(RouteTarget::from_bytes(target.to_bytes()), Some(target));
+            assert_eq!(target.to_string().parse::<RouteTarget>().ok(), Some(target));
+        }
     }
 }

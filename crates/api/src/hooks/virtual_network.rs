@@ -6,7 +6,7 @@ use crate::alloc::Pool;
 use crate::subnets::Subnet;
 use serde_json::Value;
 use weft_model::types::{IpamSubnetType, RouteTargetList, VirtualNetworkType, VnSubnetsType};
-use weft_model::{Administrator, Object, ObjectType, RouteTarget, defaults};
+use weft_model::{Object, ObjectType, RouteTarget, defaults};
 use weft_store::layout;
 
 const NETWORK_ID: &str = "virtual_network_network_id";
@@ -109,8 +109,7 @@ async fn route_targets(
     let asn = global_asn(ctx).await?;
     for text in &list.route_target {
         let target: RouteTarget = text.parse()?;
-        let own = target.administrator == Administrator::As(asn);
-        if own && target.number >= defaults::FIRST_ROUTE_TARGET_NUMBER {
+        if target.is_automatic(asn) {
             return Err(ApiError::bad_request(format!(
                 "{name}: route target {text} is in the range the system allots"
             )));

@@ -44,3 +44,21 @@ async fn derived_objects_are_shown_and_read_only() {
     server.delete("virtual-network", &vn).await;
     server.refused(404, Method::GET, &path, None).await;
 }
+
+#[tokio::test]
+async fn targets_follow_the_autonomous_system_also_to_a_long_one() {
+    let server = Server::start().await;
+    let network = server.network("blue", "10.1.1.0", 24).await;
+    let global = server.get("/global-system-configs").await["global-system-configs"][0]["uuid"].clone();
+    let global = global.as_str().unwrap();
+    for (asn, first) in [(4_200_000_000u64, 8_000), (65_000, 8_000_000), (65_536, 8_000)] {
+        server.put("global-system-config", global, json!({"autonomous_system": asn})).await;
+        let instances = server.get(&format!("/routing-instances?parent_id={network}&detail=true")).await;
+        let targets = &instances["routing-instances"][0]["routing-instance"]["route_target_refs"];
+        let name = targets[0]["to"][0].as_str().unwrap();
+        let number = name.strip_prefix(&format!("target:{asn}:")).unwrap().parse::<u64>().unwrap();
+        assert!(number >= first && number < first + 1000, "{name}");
+        let own = json!({"virtual-network": {"route_target_list": {"route_target": [name]}}});
+        server.refused(400, Method::PUT, &format!("/virtual-network/{network}"), Some(own)).await;
+    }
+}

@@ -8,5 +8,6 @@ mod harness;
 mod lists;
 mod objects;
 mod round_trip;
+mod slow_clients;
 mod updates;
 mod watch;

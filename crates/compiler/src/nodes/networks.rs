@@ -108,7 +108,7 @@ fn network_id(properties: &VirtualNetworkType, complaints: &mut Complaints<'_>) 
 fn targets(state: &State, complaints: &mut Complaints<'_>) -> BTreeMap<RouteTarget, Direction> {
     let mut targets = BTreeMap::new();
     let number: Option<u32> = complaints.read(defaults::ROUTE_TARGET_NUMBER_PROPERTY);
-    match number.and_then(|number| RouteTarget::new(autonomous_system(state), number)) {
+    match number.and_then(|number| RouteTarget::automatic(autonomous_system(state), number)) {
         Some(target) => {
             targets.insert(target, Direction::Both);
         }

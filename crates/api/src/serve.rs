@@ -1,0 +1,180 @@
+//! Serving a router to clients that may be slow, many, or hostile: every wait for a client ends.
+//!
+//! Connections are bounded; a client that does not send its header or body in time, or does not take its answer, is
+//! cut off. The bounds are [`Limits`].
+
+use crate::{ApiError, MAX_BODY_BYTES};
+use axum::Router;
+use axum::body::{Body, HttpBody};
+use axum::extract::{DefaultBodyLimit, FromRequest, Request, State};
+use axum::http::StatusCode;
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use axum::serve::Listener;
+use bytes::Bytes;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::service::TowerToHyperService;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::sync::Semaphore;
+use tokio::time::{Instant, Sleep};
+
+/// How long requests under way may take after `stop`.
+const GOODBYE: Duration = Duration::from_secs(2);
+
+/// What clients are allowed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Connections at the same time; more wait to be accepted.
+    pub connections: usize,
+    /// Time for the header of a request, counted from the end of the request before: also how long a connection may idle.
+    pub header: Duration,
+    /// Time for the body of a request (408 beyond).
+    pub body: Duration,
+    /// Time in which a client must take at least something of what it is sent.
+    pub write: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        let seconds = Duration::from_secs;
+        Self { connections: 1024, header: seconds(60), body: seconds(30), write: seconds(30) }
+    }
+}
+
+/// Serves until `stop` resolves; then requests under way are finished, for a short time.
+pub async fn serve<L: Listener>(
+    mut listener: L,
+    router: Router,
+    limits: Limits,
+    stop: impl Future<Output = ()> + Send,
+) {
+    let router = router
+        .layer(middleware::from_fn_with_state(limits.body, whole_body))
+        .layer(DefaultBodyLimit::max(MAX_BODY_BYTES));
+    let places = Arc::new(Semaphore::new(limits.connections));
+    let graceful = GracefulShutdown::new();
+    let mut stop = std::pin::pin!(stop);
+    loop {
+        let next = async {
+            let place = Arc::clone(&places).acquire_owned().await;
+            (place, listener.accept().await.0)
+        };
+        let (place, io) = tokio::select! {
+            next = next => next,
+            () = &mut stop => break,
+        };
+        let connection = hyper::server::conn::http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(limits.header)
+            .serve_connection(
+                TokioIo::new(Patient::new(io, limits.write)),
+                TowerToHyperService::new(router.clone()),
+            );
+        let connection = graceful.watch(connection);
+        tokio::spawn(async move {
+            if let Err(error) = connection.await {
+                tracing::debug!(%error, "connection ended");
+            }
+            drop(place);
+        });
+    }
+    if tokio::time::timeout(GOODBYE, graceful.shutdown()).await.is_err() {
+        tracing::debug!("requests were cut off");
+    }
+}
+
+/// Reads the body before anything else is done, and not for longer than allowed.
+async fn whole_body(State(patience): State<Duration>, request: Request, next: Next) -> Response {
+    let (parts, body) = request.into_parts();
+    if body.size_hint().lower() > MAX_BODY_BYTES as u64 {
+        let message = format!("the body is longer than {MAX_BODY_BYTES} bytes");
+        return ApiError { status: StatusCode::PAYLOAD_TOO_LARGE, message }.into_response();
+    }
+    let reading = Bytes::from_request(Request::from_parts(parts.clone(), body), &());
+    match tokio::time::timeout(patience, reading).await {
+        Ok(Ok(bytes)) => next.run(Request::from_parts(parts, Body::from(bytes))).await,
+        Ok(Err(refused)) => {
+            ApiError { status: refused.status(), message: refused.body_text() }.into_response()
+        }
+        Err(_) => {
+            let message = format!("the body did not arrive within {patience:?}");
+            ApiError { status: StatusCode::REQUEST_TIMEOUT, message }.into_response()
+        }
+    }
+}
+
+/// A connection that fails when its peer takes nothing for too long.
+struct Patient<T> {
+    io: T,
+    patience: Duration,
+    deadline: Pin<Box<Sleep>>,
+    /// A write is waiting for the peer, and the deadline counts.
+    waiting: bool,
+}
+
+impl<T> Patient<T> {
+    fn new(io: T, patience: Duration) -> Self {
+        Self { io, patience, deadline: Box::pin(tokio::time::sleep(patience)), waiting: false }
+    }
+
+    fn judge<R>(&mut self, cx: &mut Context<'_>, result: Poll<io::Result<R>>) -> Poll<io::Result<R>> {
+        if result.is_ready() {
+            self.waiting = false;
+            return result;
+        }
+        if !self.waiting {
+            self.waiting = true;
+            self.deadline.as_mut().reset(Instant::now() + self.patience);
+        }
+        match self.deadline.as_mut().poll(cx) {
+            Poll::Ready(()) => Poll::Ready(Err(io::ErrorKind::TimedOut.into())),
+            Poll::Pending => Poll::Pending,
+        }
+    }
+}
+
+impl<T: AsyncRead + Unpin> AsyncRead for Patient<T> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_read(cx, buf)
+    }
+}
+
+impl<T: AsyncWrite + Unpin> AsyncWrite for Patient<T> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let result = Pin::new(&mut self.io).poll_write(cx, bytes);
+        self.judge(cx, result)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let result = Pin::new(&mut self.io).poll_write_vectored(cx, bytes);
+        self.judge(cx, result)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.io.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let result = Pin::new(&mut self.io).poll_flush(cx);
+        self.judge(cx, result)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let result = Pin::new(&mut self.io).poll_shutdown(cx);
+        self.judge(cx, result)
+    }
+}
