@@ -141,11 +141,12 @@ mod tests {
 
     #[tokio::test]
     async fn a_process_is_known_until_it_ends() {
-        let child = Command::new("sleep").arg("60").spawn().unwrap();
+        let mut child = Command::new("sleep").arg("60").spawn().unwrap();
         let process = Process::of(i32::try_from(child.id()).unwrap()).unwrap();
         assert!(process.alive());
         assert!(!Process { started: process.started + 1, ..process }.alive());
         process.stop().await;
         assert!(!process.alive());
+        assert!(child.wait().is_err(), "it was reaped before");
     }
 }

@@ -29,9 +29,8 @@ pub(crate) async fn remove(state: &State) -> Result<(), LabError> {
     if !lines.is_empty() {
         result = result.and(ip::batch(None, &lines));
     }
-    if result.is_err() {
-        return result;
-    }
+    // With something left its description must stay, for `weft lab down` to try again.
+    result?;
     match std::fs::remove_dir_all(&state.directory) {
         Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(LabError::io(&state.directory)(e)),
         _ => Ok(()),

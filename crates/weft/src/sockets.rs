@@ -10,6 +10,7 @@ use tokio::net::{TcpListener, UnixListener};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use weft_api::Limits;
 
 /// Cancelled at SIGTERM, SIGINT or SIGHUP.
 pub(crate) fn shutdown_signal() -> anyhow::Result<CancellationToken> {
@@ -34,12 +35,7 @@ pub(crate) async fn serve_tcp(
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
     let listener = TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address}"))?;
-    tasks.spawn(async move {
-        let served = axum::serve(listener, router).with_graceful_shutdown(stop.cancelled_owned()).await;
-        if let Err(error) = served {
-            tracing::error!(%error, %address, "serving ended");
-        }
-    });
+    tasks.spawn(weft_api::serve(listener, router, Limits::default(), stop.cancelled_owned()));
     Ok(())
 }
 
@@ -59,10 +55,7 @@ pub(crate) fn serve_unix(
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).with_context(failed)?;
     let path = path.to_owned();
     tasks.spawn(async move {
-        let served = axum::serve(listener, router).with_graceful_shutdown(stop.cancelled_owned()).await;
-        if let Err(error) = served {
-            tracing::error!(%error, path = %path.display(), "serving ended");
-        }
+        weft_api::serve(listener, router, Limits::default(), stop.cancelled_owned()).await;
         let _ = std::fs::remove_file(&path);
     });
     Ok(())

@@ -1,19 +1,26 @@
 //! The examples, run by the built binary as a user would. Needs root; each lab has a name of its own and cleans up.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
 const WEFT: &str = env!("CARGO_BIN_EXE_weft");
 
+/// One lab at a time: what is measured in one must not depend on the others.
+static TURN: Mutex<()> = Mutex::new(());
+
 /// A lab's name; the lab is ended when this is dropped, whatever happened to it.
-struct Name(String);
+struct Name(String, #[allow(dead_code, reason = "held, not read")] MutexGuard<'static, ()>);
 
 impl Name {
     fn new(test: &str) -> Self {
-        Self(format!("t{}-{test}", std::process::id()))
+        let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+        Self(format!("t{}-{test}", std::process::id()), turn)
     }
 
     fn weft(&self, arguments: &[&str]) -> Command {
@@ -130,7 +137,7 @@ fn a_typo_is_named_with_its_line() {
 }
 
 /// Sends a signal to a lab that runs, and waits until it has ended.
-fn interrupted(test: &str, signal: nix_signal::Signal) {
+fn interrupted(test: &str, signal: &str) {
     let name = Name::new(test);
     let directory = tempfile::tempdir().unwrap();
     let file = lab_file(&directory, "hosts: [h1, h2]\nsteps:\n  - wait: 60\n");
@@ -138,56 +145,75 @@ fn interrupted(test: &str, signal: nix_signal::Signal) {
         name.weft(&["lab", "test", &file, "--name", &name.0]).stderr(Stdio::null()).spawn().unwrap();
     let start = Instant::now();
     while !PathBuf::from(format!("/run/weft/lab/{}/h2/agent.sock", name.0)).exists() {
-        assert!(
-            start.elapsed() < Duration::from_secs(60) && child.try_wait().unwrap().is_none(),
-            "lab did not start"
-        );
+        let running = child.try_wait().unwrap().is_none();
+        assert!(start.elapsed() < Duration::from_secs(60) && running, "lab did not start");
         std::thread::sleep(Duration::from_millis(50));
     }
-    nix_signal::send(child.id(), signal);
+    assert!(Command::new("kill").args([signal, &child.id().to_string()]).status().unwrap().success());
     let status = child.wait().unwrap();
-    match signal {
-        nix_signal::Signal::Kill => {
-            let down = name.weft(&["lab", "down", &name.0]).output().unwrap();
-            assert!(down.status.success(), "{}", text(&down));
-        }
-        _ => assert_eq!(status.code(), Some(130)),
+    if signal == "-KILL" {
+        let down = name.weft(&["lab", "down", &name.0]).output().unwrap();
+        assert!(down.status.success(), "{}", text(&down));
+    } else {
+        assert_eq!(status.code(), Some(130));
     }
     assert_eq!(name.left(), Vec::<String>::new());
 }
 
-/// Signals by the `kill` command: the tests need no more of them.
-mod nix_signal {
-    #[derive(Clone, Copy, PartialEq)]
-    pub enum Signal {
-        Interrupt,
-        Terminate,
-        Kill,
-    }
-
-    pub fn send(pid: u32, signal: Signal) {
-        let name = match signal {
-            Signal::Interrupt => "-INT",
-            Signal::Terminate => "-TERM",
-            Signal::Kill => "-KILL",
-        };
-        assert!(
-            std::process::Command::new("kill").args([name, &pid.to_string()]).status().unwrap().success()
-        );
-    }
-}
-
 #[test]
 fn ctrl_c_leaves_nothing_behind() {
-    interrupted("int", nix_signal::Signal::Interrupt);
+    interrupted("int", "-INT");
 }
 
 #[test]
 fn sigterm_leaves_nothing_behind() {
-    interrupted("term", nix_signal::Signal::Terminate);
+    interrupted("term", "-TERM");
 }
 
 #[test]
 fn a_killed_lab_is_cleaned_up_by_down() {
-    interrupted("kill", nix_signal::Signal::Kill);
+    interrupted("kill", "-KILL");
+}
+
+/// A lab that stays up is explored with the command line, as a user would.
+#[test]
+fn the_command_line_explores_a_lab() {
+    let name = Name::new("cli");
+    let up = name.weft(&["lab", "up", &example("policy-change.yaml"), "--name", &name.0]).output().unwrap();
+    assert!(up.status.success(), "{}", text(&up));
+    let says = |arguments: &[&str], words: &str| {
+        let output = name.weft(arguments).output().unwrap();
+        let text = text(&output);
+        assert!(output.status.success() && text.contains(words), "{arguments:?}: {text}");
+        text
+    };
+    says(&["status"], "host2");
+    says(&["get", "vn"], "default-domain:acme:web");
+    says(&["get", "virtual-network", "acme:web", "-o", "yaml"], "network_ipam_refs");
+    says(&["describe", "vn", "acme:web"], "network-policy default-domain:acme:web-to-db");
+    says(&["routes"], "target:64512:");
+    says(&["routes", "acme:web"], "host1");
+    says(&["routes", "acme:web", "--host", "host1"], "mpls-over-udp");
+    says(&["interfaces", "-o", "wide"], "active");
+    says(&["drops"], "REASON");
+    says(&["lab", "list"], "web1");
+    says(&["lab", "exec", &name.0, "web1", "--", "ip", "-4", "address", "show", "eth0"], "10.1.0.");
+    says(&["lab", "exec", &name.0, "web1", "--", "ping", "-c1", "-W2", "10.1.0.254"], "1 received");
+    // What `get` prints, `apply` takes back and finds nothing to do.
+    let yaml = name.weft(&["get", "virtual-network", "acme:db", "-o", "yaml"]).output().unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let file = lab_file(&directory, &String::from_utf8_lossy(&yaml.stdout));
+    says(&["apply", "-f", &file], "unchanged");
+    let file = lab_file(
+        &directory,
+        "virtual-network: {fq_name: \"default-domain:acme:db\", network_policy_refs: []}\n",
+    );
+    let difference = says(&["apply", "-f", &file, "--dry-run"], "updated (dry run)");
+    assert!(difference.contains("- network_policy_refs[default-domain:acme:web-to-db]"), "{difference}");
+    says(&["apply", "-f", &file, "--dry-run"], "updated (dry run)");
+    let file = lab_file(&directory, "security-group: {fq_name: \"default-domain:acme:sg\"}\n");
+    says(&["apply", "-f", &file], "created");
+    says(&["delete", "sg", "acme:sg"], "deleted");
+    let missing = name.weft(&["get", "vn", "nothing"]).output().unwrap();
+    assert!(!missing.status.success() && text(&missing).contains("no virtual-network named nothing"));
 }
