@@ -5,7 +5,7 @@ use weft_dataplane::flow::FlowKey;
 use weft_dataplane::judge::{Link, Tables};
 use weft_dataplane::outer::{self, Ecn, TunnelKind};
 use weft_dataplane::packet::{ETH_LEN, ETHERTYPE_IPV4, ETHERTYPE_IPV6, Ethernet, Packet};
-use weft_dataplane::parse::Meta;
+use weft_dataplane::parse::{META_ICMP_ERROR, Meta};
 use weft_dataplane::tables::{LABEL_L2, LABEL_L3, NEXT_HOP_INTERFACE, NEXT_HOP_RECEIVE, NH_POLICY};
 use weft_dataplane::{BridgeKey, Config, DropReason, NextHop};
 
@@ -69,9 +69,18 @@ pub fn known<F: Family>(skb: &Skb) -> Result<i32, Failure> {
 pub fn judged<F: Family>(skb: &Skb) -> Result<i32, Failure> {
     let Some((_, inner)) = decapsulated(skb)? else { return Ok(NEXT) };
     let (meta, key) = F::parse(skb, inner.l3, inner.vrf)?;
-    let (arrival, next_hop) = arrival::<F>(skb, &inner, meta, session::keep(&key)?)?;
+    let (arrival, _) = arrival::<F>(skb, &inner, meta, session::keep(&key)?)?;
     session::decide::<F>(skb, &arrival)?;
-    deliver::<F>(skb, &inner, arrival.meta.tos, next_hop)
+    Err(skb.enter(F::FABRIC_SEND).into())
+}
+
+/// The stage that delivers what was judged.
+#[inline(always)]
+pub fn send<F: Family>(skb: &Skb) -> Result<i32, Failure> {
+    let Some((_, inner)) = decapsulated(skb)? else { return Ok(NEXT) };
+    let outcome = session::left()?.ok_or(DropReason::Internal)?;
+    let tos = F::traffic_class(skb, inner.l3).ok_or(DropReason::TruncatedIp)?;
+    deliver::<F>(skb, &inner, tos, outcome.next_hop)
 }
 
 /// What a tunnel brought. `None`: the packet is not ours.
@@ -159,7 +168,13 @@ fn arrival<'a, F: Family>(
     let index = if inner.next_hop != 0 {
         inner.next_hop
     } else {
-        key.destination_route(&Kernel, inner.vrf).ok_or(DropReason::NoRoute)?.next_hop
+        let mut own = &*key;
+        if meta.flags & META_ICMP_ERROR != 0 {
+            let kept = session::keep_second(*key)?;
+            F::make_own(skb, inner.l3, kept);
+            own = kept;
+        }
+        own.destination_route(&Kernel, inner.vrf).ok_or(DropReason::NoRoute)?.next_hop
     };
     let next_hop = maps::NEXT_HOPS.get(index).ok_or(DropReason::Internal)?;
     match next_hop.kind {
@@ -169,6 +184,7 @@ fn arrival<'a, F: Family>(
     }
     let slot = next_hop.slot;
     let ifindex = skb.ifindex();
+    key.set_zone(next_hop.vrf);
     session::fragment_ports(key, &meta, ifindex).map_err(|reason| Failure { reason, slot })?;
     let (link, l3) = (inner.link, inner.l3);
     Ok((Arrival { key, meta, link, ifindex, interface: None, next_hop: index, slot, l3 }, next_hop))

@@ -122,6 +122,9 @@ pub fn services6(
     match meta.icmp_type {
         reply::ROUTER_SOLICITATION => Some(trap::send(skb, TrapReason::RouterSolicitation, interface, 0)),
         reply::NEIGHBOUR_SOLICITATION if meta.header_len == IPV6_LEN as u16 => {
+            if meta.length < (SOLICITATION_FRAME - ETH_LEN) as u32 {
+                return Some(Err(DropReason::TruncatedTransport));
+            }
             Some(Err(skb.enter(stage::NEIGHBOUR)))
         }
         reply::NEIGHBOUR_SOLICITATION | reply::NEIGHBOUR_ADVERTISEMENT | reply::ROUTER_ADVERTISEMENT => {

@@ -5,6 +5,9 @@
 //! agent's TAP. What they decide is in `weft-dataplane`; here is what only the kernel can do: map lookups, changing
 //! and redirecting the packet. A packet that is ours either leaves, goes up to the agent, or is dropped with a
 //! counted reason; a packet from the underlay that is not ours goes to the host's stack untouched.
+//!
+//! Every entry function is inlined into the symbol that the kernel runs: a tail call made in a subprogram would return
+//! to its caller, and that one's verdict (drop) would count.
 #![no_std]
 #![no_main]
 #![allow(clippy::missing_safety_doc)]
@@ -30,6 +33,7 @@ use crate::skb::Skb;
 
 /// Ingress of a workload's host-side interface: ARP, and IPv4 with a flow.
 #[classifier]
+#[inline(always)]
 pub fn workload(ctx: TcContext) -> i32 {
     let skb = Skb::new(ctx.skb.skb);
     finish(&skb, workload::run(&skb))
@@ -37,6 +41,7 @@ pub fn workload(ctx: TcContext) -> i32 {
 
 /// Second stage of `workload`: IPv6 with a flow.
 #[classifier]
+#[inline(always)]
 pub fn workload6(ctx: TcContext) -> i32 {
     let skb = Skb::new(ctx.skb.skb);
     finish(&skb, workload::known::<V6>(&skb))
@@ -44,6 +49,7 @@ pub fn workload6(ctx: TcContext) -> i32 {
 
 /// Third stage of `workload`: IPv4 that must be judged.
 #[classifier]
+#[inline(always)]
 pub fn workload_new4(ctx: TcContext) -> i32 {
     let skb = Skb::new(ctx.skb.skb);
     finish(&skb, workload::judged::<V4>(&skb))
@@ -51,6 +57,7 @@ pub fn workload_new4(ctx: TcContext) -> i32 {
 
 /// Third stage of `workload`: IPv6 that must be judged.
 #[classifier]
+#[inline(always)]
 pub fn workload_new6(ctx: TcContext) -> i32 {
     let skb = Skb::new(ctx.skb.skb);
     finish(&skb, workload::judged::<V6>(&skb))
@@ -58,6 +65,7 @@ pub fn workload_new6(ctx: TcContext) -> i32 {
 
 /// Last stage of `workload`: judged IPv4 leaves.
 #[classifier]
+#[inline(always)]
 pub fn workload_send4(ctx: TcContext) -> i32 {
     let skb = Skb::new(ctx.skb.skb);
     finish(&skb, workload::send::<V4>(&skb))
@@ -65,6 +73,7 @@ pub fn workload_send4(ctx: TcContext) -> i32 {
 
 /// Last stage of `workload`: judged IPv6 leaves.
 #[classifier]
+#[inline(always)]
 pub fn workload_send6(ctx: TcContext) -> i32 {
     let skb = Skb::new(ctx.skb.skb);
     finish(&skb, workload::send::<V6>(&skb))
@@ -72,6 +81,7 @@ pub fn workload_send6(ctx: TcContext) -> i32 {
 
 /// Last stage of `workload`: ARP and neighbour solicitations.
 #[classifier]
+#[inline(always)]
 pub fn neighbour(ctx: TcContext) -> i32 {
     let skb = Skb::new(ctx.skb.skb);
     finish(&skb, workload::neighbour(&skb))
@@ -79,6 +89,7 @@ pub fn neighbour(ctx: TcContext) -> i32 {
 
 /// Ingress of the underlay interface: IPv4 with a flow.
 #[classifier]
+#[inline(always)]
 pub fn fabric(ctx: TcContext) -> i32 {
     let skb = Skb::new(ctx.skb.skb);
     finish(&skb, fabric::run(&skb))
@@ -86,27 +97,47 @@ pub fn fabric(ctx: TcContext) -> i32 {
 
 /// Second stage of `fabric`: IPv6 with a flow.
 #[classifier]
+#[inline(always)]
 pub fn fabric6(ctx: TcContext) -> i32 {
     let skb = Skb::new(ctx.skb.skb);
     finish(&skb, fabric::known::<V6>(&skb))
 }
 
-/// Last stage of `fabric`: IPv4 that must be judged.
+/// Third stage of `fabric`: IPv4 that must be judged.
 #[classifier]
+#[inline(always)]
 pub fn fabric_new4(ctx: TcContext) -> i32 {
     let skb = Skb::new(ctx.skb.skb);
     finish(&skb, fabric::judged::<V4>(&skb))
 }
 
-/// Last stage of `fabric`: IPv6 that must be judged.
+/// Last stage of `fabric`: judged IPv4 is delivered.
 #[classifier]
+#[inline(always)]
+pub fn fabric_send4(ctx: TcContext) -> i32 {
+    let skb = Skb::new(ctx.skb.skb);
+    finish(&skb, fabric::send::<V4>(&skb))
+}
+
+/// Third stage of `fabric`: IPv6 that must be judged.
+#[classifier]
+#[inline(always)]
 pub fn fabric_new6(ctx: TcContext) -> i32 {
     let skb = Skb::new(ctx.skb.skb);
     finish(&skb, fabric::judged::<V6>(&skb))
 }
 
+/// Last stage of `fabric`: judged IPv6 is delivered.
+#[classifier]
+#[inline(always)]
+pub fn fabric_send6(ctx: TcContext) -> i32 {
+    let skb = Skb::new(ctx.skb.skb);
+    finish(&skb, fabric::send::<V6>(&skb))
+}
+
 /// Ingress of the agent's TAP: packets that the agent injects.
 #[classifier]
+#[inline(always)]
 pub fn pkt0(ctx: TcContext) -> i32 {
     let skb = Skb::new(ctx.skb.skb);
     finish(&skb, pkt0::run(&skb))
@@ -114,6 +145,7 @@ pub fn pkt0(ctx: TcContext) -> i32 {
 
 /// Last stage of all of them: the packet is dropped, counted and reported.
 #[classifier]
+#[inline(always)]
 pub fn dropped(ctx: TcContext) -> i32 {
     report::run(&Skb::new(ctx.skb.skb))
 }

@@ -72,10 +72,22 @@ pub fn keep<K: Copy>(key: &K) -> Result<&'static mut K, DropReason> {
     }
 }
 
+/// A place for a second key.
+#[inline(always)]
+pub fn keep_second<K: Copy>(key: K) -> Result<&'static mut K, DropReason> {
+    let place = maps::scratch()?.key.as_mut_ptr().cast::<K>();
+    // SAFETY: as in `keep`.
+    unsafe {
+        place.write(key);
+        Ok(&mut *place)
+    }
+}
+
 /// Gives a later fragment its head's ports, and remembers a head's.
 #[inline(always)]
 pub fn fragment_ports<K: FlowKey>(key: &mut K, meta: &Meta, ifindex: u32) -> Result<(), DropReason> {
-    if meta.flags & META_FRAGMENT == 0 {
+    // The fragments of an ICMP error are not followed: its key is of another flow.
+    if meta.flags & META_FRAGMENT == 0 || meta.flags & META_ICMP_ERROR != 0 {
         return Ok(());
     }
     let fragment = &mut maps::scratch()?.fragment;
@@ -109,10 +121,27 @@ pub fn find<F: Family>(arrival: &Arrival<'_, F::Key>) -> Result<Found, Failure> 
     // SAFETY: the entry may be reused by another session meanwhile: then a few counters are wrong, no more.
     let flow = unsafe { &mut *flow };
     let Some(next_hop) = valid(flow, arrival) else { return Ok(Found::Miss) };
+    if reopens(flow, arrival) {
+        return Ok(Found::Miss);
+    }
     if flow.flags & FLOW_DROP != 0 {
         return Err(denied(flow, arrival));
     }
-    Ok(hit::<F>(flow, next_hop, arrival))
+    let outcome = Outcome {
+        next_hop,
+        dmac: flow.dmac,
+        source_port: flow.source_port,
+        bridged: flow.flags & FLOW_L2 != 0,
+    };
+    follow::<F>(flow, arrival);
+    Ok(Found::Hit(outcome))
+}
+
+/// Whether the packet opens a new connection on an old session's addresses.
+#[inline(always)]
+fn reopens<K>(flow: &Flow, arrival: &Arrival<'_, K>) -> bool {
+    let reverse = flow.flags & FLOW_REVERSE != 0;
+    arrival.meta.protocol == protocol::TCP && tcp::reopens(flow.tcp, arrival.meta.tcp_flags, reverse)
 }
 
 /// The flow's next hop, if everything the flow was judged on still holds.
@@ -130,21 +159,15 @@ fn valid<K: FlowKey>(flow: &Flow, arrival: &Arrival<'_, K>) -> Option<&'static N
     if next_hop.generation == flow.next_hop_generation { Some(next_hop) } else { None }
 }
 
+/// Counts a packet of a flow and follows its TCP state.
 #[inline(always)]
-fn hit<F: Family>(flow: &mut Flow, next_hop: &'static NextHop, arrival: &Arrival<'_, F::Key>) -> Found {
-    let outcome = Outcome {
-        next_hop,
-        dmac: flow.dmac,
-        source_port: flow.source_port,
-        bridged: flow.flags & FLOW_L2 != 0,
-    };
+fn follow<F: Family>(flow: &mut Flow, arrival: &Arrival<'_, F::Key>) {
     flow.packets += 1;
     flow.bytes += u64::from(arrival.meta.length);
     // SAFETY: plain helper call.
     flow.last_seen = unsafe { bpf_ktime_get_coarse_ns() };
     if arrival.meta.protocol == protocol::TCP {
-        let reverse = flow.flags & FLOW_REVERSE != 0;
-        match tcp::step(flow.tcp, arrival.meta.tcp_flags, reverse) {
+        match tcp::step(flow.tcp, arrival.meta.tcp_flags) {
             Step::Stay => {}
             Step::Change { own, peer } => {
                 flow.tcp = own;
@@ -153,27 +176,32 @@ fn hit<F: Family>(flow: &mut Flow, next_hop: &'static NextHop, arrival: &Arrival
                 }
             }
             Step::Done => finish::<F>(flow, arrival.key),
-            Step::Reopen => return Found::Miss,
         }
     }
-    Found::Hit(outcome)
+}
+
+/// The key of the other direction's entry, which is not on the stack.
+#[inline(always)]
+fn other_key<K: FlowKey>(key: &K, zone: u16) -> Option<&'static K> {
+    keep_second(key.reversed(zone)).ok().map(|key| &*key)
 }
 
 /// Adds TCP state bits to the other direction's entry.
 #[inline(always)]
 fn tell_peer<F: Family>(flow: &Flow, key: &F::Key, bits: u8) {
-    let other = key.reversed(flow.reverse_zone);
-    if let Some(peer) = F::flows().get_ptr_mut(&other) {
+    let Some(other) = other_key(key, flow.reverse_zone) else { return };
+    if let Some(peer) = F::flows().get_ptr_mut(other) {
         // SAFETY: as in `find`.
         unsafe { (*peer).tcp |= bits };
     }
 }
 
-/// Removes a session that both ends have closed.
+/// Removes a session: one that both ends have closed, or that must be made again.
 #[inline(always)]
 fn finish<F: Family>(flow: &Flow, key: &F::Key) {
-    let other = key.reversed(flow.reverse_zone);
-    let _ = F::flows().remove(&other);
+    if let Some(other) = other_key(key, flow.reverse_zone) {
+        let _ = F::flows().remove(other);
+    }
     let _ = F::flows().remove(key);
 }
 
@@ -196,19 +224,21 @@ fn denied<K: FlowKey>(flow: &Flow, arrival: &Arrival<'_, K>) -> Failure {
 /// left in the scratch record.
 #[inline(always)]
 pub fn decide<F: Family>(skb: &Skb, arrival: &Arrival<'_, F::Key>) -> Result<(), Failure> {
-    if arrival.meta.flags & META_ICMP_ERROR != 0 {
-        return icmp_error::<F>(skb, arrival);
-    }
     let key = arrival.key;
-    let opens =
-        arrival.meta.protocol == protocol::TCP && arrival.meta.tcp_flags & (tcp::SYN | tcp::ACK) == tcp::SYN;
+    let is_error = arrival.meta.flags & META_ICMP_ERROR != 0;
     // SAFETY: as in `find`.
-    let existing = F::flows().get_ptr_mut(key).map(|flow| unsafe { &mut *flow });
-    // A connection being opened is a new session, except that a repeated SYN belongs to the one it opened.
-    let existing = match existing {
-        Some(flow) if opens && (flow.flags & FLOW_REVERSE != 0 || tcp::is_closing(flow.tcp)) => None,
-        other => other,
-    };
+    let mut existing = F::flows().get_ptr_mut(key).map(|flow| unsafe { &mut *flow });
+    if is_error {
+        let none = arrival.fail(DropReason::IcmpErrorNoFlow);
+        let Some(flow) = &existing else { return Err(none) };
+        allowed_error::<F>(skb, flow, arrival)?;
+        if valid(flow, arrival).is_some() {
+            return if flow.flags & FLOW_DROP != 0 { Err(none) } else { leave_flow(arrival, flow) };
+        }
+    }
+    if matches!(&existing, Some(flow) if reopens(flow, arrival)) {
+        existing = None;
+    }
     let reverse = matches!(&existing, Some(flow) if flow.flags & FLOW_REVERSE != 0);
     let judgement = &mut maps::scratch().map_err(|reason| arrival.fail(reason))?.judgement;
     judge::judge(&Kernel, arrival.entry(), key, &arrival.link, reverse, judgement)
@@ -217,25 +247,44 @@ pub fn decide<F: Family>(skb: &Skb, arrival: &Arrival<'_, F::Key>) -> Result<(),
         return leave(arrival, 0, true, false, [0; 6], [0; 2]);
     }
     remember(judgement, arrival)?;
+    if let Some(flow) = &existing
+        && flow.reverse_zone != judgement.back_zone
+    {
+        // The answers will be seen in another VRF than before: the session is made again.
+        finish::<F>(flow, key);
+        existing = None;
+    }
     if let Some(reason) = judgement.denied {
         if let Some(flow) = existing {
             refresh(flow, judgement, arrival.ifindex);
             flow.flags |= FLOW_DROP;
             flow.reason = reason as u8;
         }
-        return Err(arrival.fail(reason));
+        return Err(arrival.fail(if is_error { DropReason::IcmpErrorNoFlow } else { reason }));
     }
-    let source_port = match existing {
-        Some(flow) => {
-            refresh(flow, judgement, arrival.ifindex);
-            flow.flags &= !FLOW_DROP;
-            flow.reason = 0;
-            flow.source_port
+    let Some(flow) = existing else {
+        if is_error {
+            return Err(arrival.fail(DropReason::IcmpErrorNoFlow));
         }
-        None => create::<F>(arrival, judgement)?,
+        let source_port = create::<F>(arrival, judgement, reverse)?;
+        let way = &judgement.way;
+        return leave(arrival, way.next_hop, false, way.bridged, way.dmac, source_port);
     };
-    let way = &judgement.way;
-    leave(arrival, way.next_hop, false, way.bridged, way.dmac, source_port)
+    refresh(flow, judgement, arrival.ifindex);
+    flow.flags &= !FLOW_DROP;
+    flow.reason = 0;
+    leave_flow(arrival, flow)?;
+    if !is_error {
+        follow::<F>(flow, arrival);
+    }
+    Ok(())
+}
+
+/// Leaves what a flow says for the stage that sends it.
+#[inline(always)]
+fn leave_flow<K>(arrival: &Arrival<'_, K>, flow: &Flow) -> Result<(), Failure> {
+    let bridged = flow.flags & FLOW_L2 != 0;
+    leave(arrival, flow.next_hop, false, bridged, flow.dmac, flow.source_port)
 }
 
 /// Leaves a packet's way for the stage that sends it.
@@ -310,9 +359,13 @@ fn direct(flow: &mut Flow, way: &Way) {
     flow.flags = if way.bridged { flow.flags | FLOW_L2 } else { flow.flags & !FLOW_L2 };
 }
 
-/// Makes both entries of a session; returns the tunnel's source port.
+/// Makes both entries of a session; returns the tunnel's source port. `reverse`: the packet is an answer.
 #[inline(always)]
-fn create<F: Family>(arrival: &Arrival<'_, F::Key>, judgement: &Judgement) -> Result<[u8; 2], Failure> {
+fn create<F: Family>(
+    arrival: &Arrival<'_, F::Key>,
+    judgement: &Judgement,
+    reverse: bool,
+) -> Result<[u8; 2], Failure> {
     let config = maps::config().map_err(|reason| arrival.fail(reason))?;
     let scratch = maps::scratch().map_err(|reason| arrival.fail(reason))?;
     let flow = &mut scratch.flow;
@@ -324,33 +377,32 @@ fn create<F: Family>(arrival: &Arrival<'_, F::Key>, judgement: &Judgement) -> Re
     flow.packets = 1;
     flow.bytes = u64::from(arrival.meta.length);
     flow.created = now;
-    flow.slot = arrival.slot;
+    flow.slot = match arrival.interface {
+        Some(interface) => interface.slot,
+        None => arrival.slot,
+    };
     flow.source_port = source_port;
-    flow.flags = 0;
+    flow.flags = if reverse { FLOW_REVERSE } else { 0 };
     flow.reason = 0;
     flow.reserved = [0; 8];
     let is_tcp = arrival.meta.protocol == protocol::TCP;
-    flow.tcp = if is_tcp { tcp::first(arrival.meta.tcp_flags) } else { 0 };
+    let (own, peer) = if is_tcp { tcp::first(arrival.meta.tcp_flags) } else { (0, 0) };
+    flow.tcp = own;
     refresh(flow, judgement, arrival.ifindex);
     F::flows().insert(key, &*flow, 0).map_err(|_| full)?;
     let zone = key.zone();
     flow.packets = 0;
     flow.bytes = 0;
-    flow.tcp = 0;
-    flow.flags |= FLOW_REVERSE;
+    flow.tcp = peer;
+    flow.flags ^= FLOW_REVERSE;
     flow.reverse_zone = zone;
     flow.peer_vrf = zone;
     flow.in_ifindex =
         if judgement.back_ifindex != 0 { judgement.back_ifindex } else { config.fabric_ifindex };
     flow.source_identity = judgement.way.identity;
-    flow.destination_identity = judgement.source_identity;
+    flow.destination_identity = judgement.back.identity;
     direct(flow, &judgement.back);
-    let back = scratch.key.as_mut_ptr().cast::<F::Key>();
-    // SAFETY: the room is as large and as aligned as the larger of the two keys.
-    let back = unsafe {
-        back.write(key.reversed(judgement.back_zone));
-        &*back
-    };
+    let back = other_key(key, judgement.back_zone).ok_or(arrival.fail(DropReason::Internal))?;
     if F::flows().insert(back, &*flow, 0).is_err() {
         let _ = F::flows().remove(key);
         return Err(full);
@@ -358,19 +410,16 @@ fn create<F: Family>(arrival: &Arrival<'_, F::Key>, judgement: &Judgement) -> Re
     Ok(source_port)
 }
 
-/// An ICMP error follows the flow it concerns, and makes none.
+/// An ICMP error follows the flow it concerns, if it comes from where that flow's packets come from. A workload may
+/// send errors only about its own conversations; on the way through the underlay any router may.
 #[inline(always)]
-fn icmp_error<F: Family>(skb: &Skb, arrival: &Arrival<'_, F::Key>) -> Result<(), Failure> {
-    let none = arrival.fail(DropReason::IcmpErrorNoFlow);
-    let flow = F::flows().get_ptr_mut(arrival.key).ok_or(none)?;
-    // SAFETY: as in `find`.
-    let flow = unsafe { &*flow };
+fn allowed_error<F: Family>(skb: &Skb, flow: &Flow, arrival: &Arrival<'_, F::Key>) -> Result<(), Failure> {
     let (same_source, same_destination) = F::same_addresses(skb, arrival.l3, arrival.key);
-    if flow.in_ifindex != arrival.ifindex || flow.flags & FLOW_DROP != 0 || !same_destination {
-        return Err(none);
+    if flow.in_ifindex != arrival.ifindex || !same_destination {
+        return Err(arrival.fail(DropReason::IcmpErrorNoFlow));
     }
     if arrival.interface.is_some() && !same_source {
         return Err(arrival.fail(DropReason::SpoofedSource));
     }
-    leave(arrival, flow.next_hop, false, arrival.link.bridged, flow.dmac, flow.source_port)
+    Ok(())
 }

@@ -58,7 +58,7 @@ pub fn judged<F: Family>(skb: &Skb) -> Result<i32, Failure> {
     let eth = ethernet(skb)?;
     let (meta, key) = F::parse(skb, ETH_LEN, interface.vrf)?;
     let arrival = arrival::<F>(skb, interface, &eth, meta, session::keep(&key)?)?;
-    if interface.flags & IF_POLICY != 0 || meta.flags & META_ICMP_ERROR != 0 {
+    if interface.flags & IF_POLICY != 0 {
         session::decide::<F>(skb, &arrival)?;
     } else {
         without_policy::<F>(skb, interface, &arrival)?;
@@ -152,7 +152,13 @@ fn without_policy<F: Family>(
     interface: &Interface,
     arrival: &Arrival<'_, F::Key>,
 ) -> Result<(), Failure> {
-    let key = arrival.key;
+    let mut key = arrival.key;
+    if arrival.meta.flags & META_ICMP_ERROR != 0 {
+        let own = session::keep_second(*key)?;
+        F::make_own(skb, ETH_LEN, own);
+        key = own;
+    }
+    judge::check_source(&Kernel, key, arrival.ifindex, interface)?;
     let way = judge::way_out(&Kernel, interface.vrf, key, &arrival.link)?;
     let next_hop = maps::NEXT_HOPS.get(way.next_hop).ok_or(DropReason::Internal)?;
     if next_hop.kind == NEXT_HOP_INTERFACE && next_hop.flags & NH_POLICY != 0 {
@@ -168,7 +174,6 @@ fn without_policy<F: Family>(
             Found::Miss => session::decide::<F>(skb, arrival),
         };
     }
-    judge::check_source(&Kernel, key, arrival.ifindex, interface)?;
     let receive = next_hop.kind == NEXT_HOP_RECEIVE;
     let seed = maps::config()?.hash_seed;
     let source_port = hash::source_port(key.hash(seed));

@@ -116,8 +116,12 @@ pub mod stage {
     pub const WORKLOAD_SEND4: u32 = 8;
     /// `workload_send6`.
     pub const WORKLOAD_SEND6: u32 = 9;
+    /// `fabric_send4`.
+    pub const FABRIC_SEND4: u32 = 10;
+    /// `fabric_send6`.
+    pub const FABRIC_SEND6: u32 = 11;
     /// Every stage with its program's name.
-    pub const ALL: [(u32, &str); 10] = [
+    pub const ALL: [(u32, &str); 12] = [
         (WORKLOAD6, "workload6"),
         (WORKLOAD_NEW4, "workload_new4"),
         (WORKLOAD_NEW6, "workload_new6"),
@@ -128,5 +132,7 @@ pub mod stage {
         (NEIGHBOUR, "neighbour"),
         (WORKLOAD_SEND4, "workload_send4"),
         (WORKLOAD_SEND6, "workload_send6"),
+        (FABRIC_SEND4, "fabric_send4"),
+        (FABRIC_SEND6, "fabric_send6"),
     ];
 }

@@ -6,7 +6,7 @@ use crate::tables::Route;
 
 /// Key of the IPv4 flow table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[repr(C)]
+#[repr(C, align(4))]
 pub struct FlowKey4 {
     /// Source address.
     pub src: [u8; 4],
@@ -26,7 +26,7 @@ pub struct FlowKey4 {
 
 /// Key of the IPv6 flow table; fields as in [`FlowKey4`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[repr(C)]
+#[repr(C, align(4))]
 pub struct FlowKey6 {
     /// Source address.
     pub src: [u8; 16],
@@ -146,6 +146,8 @@ pub trait FlowKey: Copy + Sized {
     fn protocol(&self) -> u8;
     /// Source and destination ports, network order.
     fn ports(&self) -> ([u8; 2], [u8; 2]);
+    /// Sets the VRF.
+    fn set_zone(&mut self, zone: u16);
     /// Sets the ports (of a later fragment, from its head).
     fn set_ports(&mut self, sport: [u8; 2], dport: [u8; 2]);
     /// The route to the source in a VRF.
@@ -216,6 +218,11 @@ impl FlowKey for FlowKey4 {
     }
 
     #[inline(always)]
+    fn set_zone(&mut self, zone: u16) {
+        self.zone = zone;
+    }
+
+    #[inline(always)]
     fn set_ports(&mut self, sport: [u8; 2], dport: [u8; 2]) {
         self.sport = sport;
         self.dport = dport;
@@ -283,6 +290,11 @@ impl FlowKey for FlowKey6 {
     #[inline(always)]
     fn ports(&self) -> ([u8; 2], [u8; 2]) {
         (self.sport, self.dport)
+    }
+
+    #[inline(always)]
+    fn set_zone(&mut self, zone: u16) {
+        self.zone = zone;
     }
 
     #[inline(always)]

@@ -357,8 +357,8 @@ impl Opening {
         let (sport, dport) = if reverse { (destination, source) } else { (source, destination) };
         let protocol = key.protocol();
         let ports = matches!(protocol, protocol::TCP | protocol::UDP | protocol::SCTP);
-        let dport = if ports { u16::from_be_bytes(dport) } else { 0 };
-        Opening { protocol, sport: u16::from_be_bytes(sport), dport }
+        let port = |bytes| if ports { u16::from_be_bytes(bytes) } else { 0 };
+        Opening { protocol, sport: port(sport), dport: port(dport) }
     }
 }
 

@@ -71,7 +71,12 @@ const NO_PORTS: Transport = Transport {
 };
 
 #[inline(always)]
-fn transport<P: Packet + ?Sized>(packet: &P, offset: usize, proto: u8) -> Result<Transport, DropReason> {
+fn transport<P: Packet + ?Sized>(
+    packet: &P,
+    offset: usize,
+    proto: u8,
+    icmp_proto: u8,
+) -> Result<Transport, DropReason> {
     let cut = DropReason::TruncatedTransport;
     match proto {
         protocol::TCP => {
@@ -86,7 +91,8 @@ fn transport<P: Packet + ?Sized>(packet: &P, offset: usize, proto: u8) -> Result
             let b: [u8; 8] = packet.load(offset).ok_or(cut)?;
             Ok(Transport { sport: [b[0], b[1]], dport: [b[2], b[3]], length: 8, ..NO_PORTS })
         }
-        protocol::ICMP | protocol::ICMPV6 => {
+        // ICMP in IPv6, or ICMPv6 in IPv4, is a protocol without ports.
+        _ if proto == icmp_proto => {
             let b: [u8; 8] = packet.load(offset).ok_or(cut)?;
             Ok(icmp(proto, b))
         }
@@ -132,7 +138,12 @@ pub fn ipv4<P: Packet + ?Sized>(packet: &P, l3: usize, zone: u16) -> Result<(Met
         flags |= META_FRAGMENT;
     }
     let proto = b[9];
-    let t = if later { NO_PORTS } else { transport(packet, l3 + header_len as usize, proto)? };
+    let t =
+        if later { NO_PORTS } else { transport(packet, l3 + header_len as usize, proto, protocol::ICMP)? };
+    // What is behind the IP packet in the frame is padding, not its transport header.
+    if u32::from(header_len) + u32::from(t.length) > length {
+        return Err(DropReason::TruncatedTransport);
+    }
     let mut key = FlowKey4 {
         src: [b[12], b[13], b[14], b[15]],
         dst: [b[16], b[17], b[18], b[19]],
@@ -143,7 +154,7 @@ pub fn ipv4<P: Packet + ?Sized>(packet: &P, l3: usize, zone: u16) -> Result<(Met
         reserved: 0,
     };
     if t.error {
-        key = quoted4(packet, l3 + header_len as usize + 8, zone)?;
+        key = quoted4(packet, l3 + header_len as usize + 8, l3 + length as usize, zone)?;
         flags |= META_ICMP_ERROR;
     }
     let meta = Meta {
@@ -162,15 +173,16 @@ pub fn ipv4<P: Packet + ?Sized>(packet: &P, l3: usize, zone: u16) -> Result<(Met
     Ok((meta, key))
 }
 
-/// The key of the flow towards whom an ICMP error is sent: the reverse of the quoted packet's.
+/// The key of the flow towards whom an ICMP error is sent: the reverse of the quoted packet's. The error's own packet
+/// ends at `end`.
 #[inline(always)]
-fn quoted4<P: Packet + ?Sized>(packet: &P, at: usize, zone: u16) -> Result<FlowKey4, DropReason> {
+fn quoted4<P: Packet + ?Sized>(packet: &P, at: usize, end: usize, zone: u16) -> Result<FlowKey4, DropReason> {
     let b: [u8; IPV4_LEN] = packet.load(at).ok_or(DropReason::TruncatedTransport)?;
     let header_len = usize::from(b[0] & 0xf) * 4;
-    if b[0] >> 4 != 4 || header_len < 20 {
+    if b[0] >> 4 != 4 || header_len < 20 || at + header_len + 8 > end {
         return Err(DropReason::TruncatedTransport);
     }
-    let (sport, dport) = quoted_ports(packet, at + header_len, b[9])?;
+    let (sport, dport) = quoted_ports(packet, at + header_len, b[9], protocol::ICMP)?;
     Ok(FlowKey4 {
         src: [b[16], b[17], b[18], b[19]],
         dst: [b[12], b[13], b[14], b[15]],
@@ -187,11 +199,12 @@ fn quoted_ports<P: Packet + ?Sized>(
     packet: &P,
     at: usize,
     proto: u8,
+    icmp_proto: u8,
 ) -> Result<([u8; 2], [u8; 2]), DropReason> {
     let b: [u8; 8] = packet.load(at).ok_or(DropReason::TruncatedTransport)?;
     Ok(match proto {
         protocol::TCP | protocol::UDP | protocol::SCTP => ([b[0], b[1]], [b[2], b[3]]),
-        protocol::ICMP | protocol::ICMPV6 => {
+        _ if proto == icmp_proto => {
             let t = icmp(proto, b);
             (t.sport, t.dport)
         }
@@ -216,14 +229,10 @@ fn extension_headers<P: Packet + ?Sized>(packet: &P, l3: usize, first: u8) -> Re
         return Ok(chain);
     }
     for _ in 0..MAX_EXTENSION_HEADERS {
-        let b: [u8; 8] = match chain.proto {
-            protocol::HOP_BY_HOP
-            | protocol::ROUTING
-            | protocol::DESTINATION
-            | protocol::FRAGMENT
-            | protocol::AUTHENTICATION => packet.load(chain.offset).ok_or(bad)?,
-            _ => return Ok(chain),
-        };
+        if !is_extension(chain.proto) {
+            return Ok(chain);
+        }
+        let b: [u8; 8] = packet.load(chain.offset).ok_or(bad)?;
         if chain.proto == protocol::FRAGMENT {
             chain.id = [b[4], b[5], b[6], b[7]];
             let later = b[2] | (b[3] & 0xf8) != 0;
@@ -244,7 +253,19 @@ fn extension_headers<P: Packet + ?Sized>(packet: &P, l3: usize, first: u8) -> Re
             chain.proto = b[0];
         }
     }
-    if is_transport(chain.proto) { Ok(chain) } else { Err(bad) }
+    if is_extension(chain.proto) { Err(bad) } else { Ok(chain) }
+}
+
+#[inline(always)]
+const fn is_extension(proto: u8) -> bool {
+    matches!(
+        proto,
+        protocol::HOP_BY_HOP
+            | protocol::ROUTING
+            | protocol::DESTINATION
+            | protocol::FRAGMENT
+            | protocol::AUTHENTICATION
+    )
 }
 
 #[inline(always)]
@@ -268,13 +289,20 @@ pub fn ipv6<P: Packet + ?Sized>(packet: &P, l3: usize, zone: u16) -> Result<(Met
     }
     let chain = extension_headers(packet, l3, b[6])?;
     let later = chain.flags & META_LATER != 0;
-    let t = if later { NO_PORTS } else { transport(packet, chain.offset, chain.proto)? };
+    let end = l3 + length as usize;
+    if chain.offset > end {
+        return Err(DropReason::BadExtensionHeaders);
+    }
+    let t = if later { NO_PORTS } else { transport(packet, chain.offset, chain.proto, protocol::ICMPV6)? };
+    if chain.offset + t.length as usize > end {
+        return Err(DropReason::TruncatedTransport);
+    }
     let (src, dst) = addresses6(&b);
     let mut key =
         FlowKey6 { src, dst, sport: t.sport, dport: t.dport, zone, protocol: chain.proto, reserved: 0 };
     let mut flags = chain.flags | META_DF | if t.echo { META_ECHO } else { 0 };
     if t.error {
-        key = quoted6(packet, chain.offset + 8, zone)?;
+        key = quoted6(packet, chain.offset + 8, end, zone)?;
         flags |= META_ICMP_ERROR;
     }
     let header_len = (chain.offset - l3) as u16;
@@ -305,12 +333,12 @@ fn addresses6(b: &[u8; IPV6_LEN]) -> ([u8; 16], [u8; 16]) {
 
 /// As [`quoted4`]; a quoted packet with extension headers matches no flow.
 #[inline(always)]
-fn quoted6<P: Packet + ?Sized>(packet: &P, at: usize, zone: u16) -> Result<FlowKey6, DropReason> {
+fn quoted6<P: Packet + ?Sized>(packet: &P, at: usize, end: usize, zone: u16) -> Result<FlowKey6, DropReason> {
     let b: [u8; IPV6_LEN] = packet.load(at).ok_or(DropReason::TruncatedTransport)?;
-    if b[0] >> 4 != 6 {
+    if b[0] >> 4 != 6 || at + IPV6_LEN + 8 > end {
         return Err(DropReason::TruncatedTransport);
     }
-    let (sport, dport) = quoted_ports(packet, at + IPV6_LEN, b[6])?;
+    let (sport, dport) = quoted_ports(packet, at + IPV6_LEN, b[6], protocol::ICMPV6)?;
     let (src, dst) = addresses6(&b);
     Ok(FlowKey6 { src: dst, dst: src, sport: dport, dport: sport, zone, protocol: b[6], reserved: 0 })
 }

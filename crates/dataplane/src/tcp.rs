@@ -32,20 +32,23 @@ pub enum Step {
         /// Bits to add to the other direction.
         peer: u8,
     },
-    /// A new connection on an old session's addresses: judge it anew.
-    Reopen,
     /// Both sides have closed and the last FIN is acknowledged: remove the session after this packet.
     Done,
+}
+
+/// Whether a packet with these TCP flags opens a new connection on an old session's addresses, so that it is judged
+/// anew. A repeated SYN belongs to the connection it opened.
+#[inline(always)]
+#[must_use]
+pub const fn reopens(state: u8, flags: u8, reverse: bool) -> bool {
+    flags & (SYN | ACK) == SYN && (reverse || is_closing(state))
 }
 
 /// The step that a packet with these TCP flags takes in a direction with these state bits.
 #[inline(always)]
 #[must_use]
-pub const fn step(state: u8, flags: u8, reverse: bool) -> Step {
+pub const fn step(state: u8, flags: u8) -> Step {
     if flags & (SYN | ACK) == SYN {
-        if reverse || is_closing(state) {
-            return Step::Reopen;
-        }
         return change(state, STATE_SYN, 0);
     }
     if flags & RST != 0 {
@@ -69,18 +72,13 @@ const fn change(state: u8, own: u8, peer: u8) -> Step {
     if state & own == own { Step::Stay } else { Step::Change { own: state | own, peer } }
 }
 
-/// The bits of a direction whose first packet has these flags.
+/// The bits of a session whose first packet has these flags: of its own direction and of the other.
 #[inline(always)]
 #[must_use]
-pub const fn first(flags: u8) -> u8 {
-    if flags & SYN != 0 {
-        STATE_SYN
-    } else if flags & RST != 0 {
-        STATE_RST
-    } else if flags & FIN != 0 {
-        STATE_FIN | STATE_ESTABLISHED
-    } else {
-        STATE_ESTABLISHED
+pub const fn first(flags: u8) -> (u8, u8) {
+    match step(0, flags) {
+        Step::Change { own, peer } => (own, peer),
+        _ => (0, 0),
     }
 }
 
