@@ -75,10 +75,10 @@ impl Model {
             slot: None,
         };
         self.ports_of_fragment(&mut arrival)?;
-        let decision = if self.has_policy(&interface, &arrival) {
+        let decision = if interface.flags & IF_POLICY != 0 {
             self.decide(&arrival)?
         } else {
-            self.by_tables_alone(ifindex, &interface, &arrival)?
+            self.without_policy(ifindex, &interface, &arrival)?
         };
         match decision {
             Decision::Send(way) => self.send(ifindex, &interface, frame, &facts, way),
@@ -139,27 +139,23 @@ impl Model {
         Ok(())
     }
 
-    /// Whether flows and policy have a say: the sender's, or those of a receiver on this host.
-    fn has_policy(&self, interface: &Interface, arrival: &Arrival) -> bool {
-        if interface.flags & IF_POLICY != 0 {
-            return true;
-        }
-        let way = policy::way_out(&self.tables, interface.vrf, &arrival.key.conversation, arrival.macs);
-        let next_hop = way.and_then(|way| self.tables.next_hop(way.next_hop));
-        next_hop.is_ok_and(|hop| hop.kind == NEXT_HOP_INTERFACE && hop.flags & NH_POLICY != 0)
-    }
-
-    fn by_tables_alone(
-        &self,
+    /// A packet from an interface without policy goes by the tables alone, unless it is for one on this host that has
+    /// policy.
+    fn without_policy(
+        &mut self,
         ifindex: u32,
         interface: &Interface,
         arrival: &Arrival,
-    ) -> Result<Decision, DropReason> {
+    ) -> Result<Decision, Dropped> {
         let conversation = &arrival.key.conversation;
         policy::check_source(&self.tables, ifindex, conversation)?;
         let way = policy::way_out(&self.tables, interface.vrf, conversation, arrival.macs)?;
-        let receive = self.tables.next_hop(way.next_hop)?.kind == NEXT_HOP_RECEIVE;
-        Ok(if receive { Decision::Receive } else { Decision::Send(way) })
+        let next_hop = self.tables.next_hop(way.next_hop)?;
+        match next_hop.kind {
+            NEXT_HOP_INTERFACE if next_hop.flags & NH_POLICY != 0 => self.decide(arrival),
+            NEXT_HOP_RECEIVE => Ok(Decision::Receive),
+            _ => Ok(Decision::Send(way)),
+        }
     }
 
     /// Lets the packet's flow decide, or judges the packet and writes its flow.
@@ -186,7 +182,10 @@ impl Model {
             return Err(blame(reason));
         }
         let way = self.flows.get(&key).ok_or(blame(DropReason::Internal))?.way;
-        self.seen(&key, arrival.facts.length, arrival.facts.tcp_flags);
+        // Both directions of a conversation with itself have one key: the entry is the answer's, and counts nothing yet.
+        if existing.is_some() || key != key.reversed(key.zone) {
+            self.seen(&key, arrival.facts.length, arrival.facts.tcp_flags);
+        }
         Ok(Decision::Send(way))
     }
 
@@ -234,7 +233,7 @@ impl Model {
             self.flows.remove(&other);
             self.flows.remove(&key);
         }
-        if judgement.fate == Fate::Forward {
+        if judgement.fate == Fate::Forward && arrival.facts.concerns.is_none() {
             let slot = arrival.slot.unwrap_or_else(|| self.slot_of_side(arrival.side));
             self.open_session(key, &judgement, answer, arrival.in_ifindex, slot)?;
         }
@@ -262,15 +261,14 @@ impl Model {
         if matches!(arrival.side, Side::Workload { .. }) && own.source != concerned.source {
             return Err(DropReason::SpoofedSource);
         }
-        let fate = if self.is_current(&key, &flow) {
+        let concerning = Arrival { key, ..*arrival };
+        let fate = if self.still_holds(&concerning, &key) {
             flow.fate
         } else {
-            self.judge_again(arrival, key, true, flow.reverse)?.ok_or(none)?
+            self.judge_again(&concerning, key, true, flow.reverse)?.ok_or(none)?
         };
         match (fate, self.flows.get(&key)) {
-            (Fate::Forward, Some(flow)) => {
-                Ok(Decision::Send(Way { bridged: arrival.macs.is_some(), ..flow.way }))
-            }
+            (Fate::Forward, Some(flow)) => Ok(Decision::Send(flow.way)),
             _ => Err(none),
         }
     }
