@@ -14,7 +14,8 @@ fn id(number: u8) -> String {
 }
 
 fn object(object_type: &str, number: u8, name: &[&str], props: Value, refs: Value) -> Object {
-    let json = json!({"type": object_type, "uuid": id(number), "fq_name": name, "props": props, "refs": refs});
+    let json =
+        json!({"type": object_type, "uuid": id(number), "fq_name": name, "props": props, "refs": refs});
     Object::from_json(&json).expect("an object in the store's form")
 }
 
@@ -38,7 +39,13 @@ static ZONES: LazyLock<Arc<Zones>> = LazyLock::new(|| {
         "default_ttl_seconds": 60, "external_visible": true, "reverse_resolution": true});
     let objects = [
         object("network-ipam", 1, &["d", "p", "ipam"], json!({"network_ipam_mgmt": management}), json!({})),
-        object("virtual-network", 2, &["d", "p", "n1"], json!({}), json!({"network-ipam": reference(1, subnets)})),
+        object(
+            "virtual-network",
+            2,
+            &["d", "p", "n1"],
+            json!({}),
+            json!({"network-ipam": reference(1, subnets)}),
+        ),
         object("virtual-DNS", 3, &["d", "dns"], json!({"virtual_DNS_data": data}), json!({})),
         object("virtual-machine", 4, &["web"], json!({}), json!({})),
         object(

@@ -26,7 +26,8 @@ pub(crate) fn file(path: &Path, text: &str) -> Vec<Finding> {
     let mut findings = Vec::new();
     let lines = text.lines().count();
     if lines > MAX_FILE_LINES {
-        findings.push(Finding { line: 1, message: format!("file of {lines} lines (at most {MAX_FILE_LINES})") });
+        findings
+            .push(Finding { line: 1, message: format!("file of {lines} lines (at most {MAX_FILE_LINES})") });
     }
     if !has_header(text) {
         findings.push(Finding { line: 1, message: "no `//!` header saying what the module is for".into() });
@@ -36,7 +37,9 @@ pub(crate) fn file(path: &Path, text: &str) -> Vec<Finding> {
             let mut walk = Walk { findings: &mut findings, rules: Rules::of(path), in_test: false };
             walk.visit_file(&syntax);
         }
-        Err(e) => findings.push(Finding { line: e.span().start().line, message: format!("does not parse: {e}") }),
+        Err(e) => {
+            findings.push(Finding { line: e.span().start().line, message: format!("does not parse: {e}") })
+        }
     }
     findings
 }
@@ -58,7 +61,8 @@ struct Rules {
 impl Rules {
     fn of(path: &Path) -> Self {
         let has = |name: &str| path.components().any(|part| part.as_os_str() == name);
-        let test = has("tests") || has("benches") || has("examples") || has("fuzz") || path.ends_with("tests.rs");
+        let test =
+            has("tests") || has("benches") || has("examples") || has("fuzz") || path.ends_with("tests.rs");
         let named = path.file_name().is_some_and(|file| UNSAFE_MODULES.iter().any(|name| file == *name));
         Self { unwrap: !test, unsafe_code: !named && !has("ebpf") }
     }

@@ -33,7 +33,8 @@ fn run(root: &Path) -> Result<(usize, Vec<String>), String> {
     let files = rust_files(root)?;
     let mut findings = Vec::new();
     for file in &files {
-        let text = std::fs::read_to_string(root.join(file)).map_err(|e| format!("{}: {e}", file.display()))?;
+        let text =
+            std::fs::read_to_string(root.join(file)).map_err(|e| format!("{}: {e}", file.display()))?;
         for finding in check::file(file, &text) {
             findings.push(format!("{}:{}: {}", file.display(), finding.line, finding.message));
         }
