@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use ipnet::IpNet;
+use weft_dataplane::tables::{LABEL_NONE, NEXT_HOP_DISCARD};
 use weft_dataplane::{
     BridgeEntry, Config, Counters, DropReason, Event, Interface, Label, NextHop, Route, RuleList,
     SCHEMA_VERSION, Verdict, VerdictKey, Vni,
@@ -156,7 +157,8 @@ impl Datapath for MemoryDatapath {
     }
 
     fn next_hops(&self) -> Result<Vec<(u32, NextHop)>> {
-        Ok(pairs(&self.read().next_hops))
+        let hops = pairs(&self.read().next_hops);
+        Ok(hops.into_iter().filter(|(_, hop)| hop.kind != NEXT_HOP_DISCARD).collect())
     }
 
     fn put_route(&self, vrf: u16, prefix: IpNet, route: &Route) -> Result<()> {
@@ -198,7 +200,8 @@ impl Datapath for MemoryDatapath {
     }
 
     fn labels(&self) -> Result<Vec<(u32, Label)>> {
-        Ok(pairs(&self.read().labels))
+        let labels = pairs(&self.read().labels);
+        Ok(labels.into_iter().filter(|(_, label)| label.kind != LABEL_NONE).collect())
     }
 
     fn put_vni(&self, vni: u32, value: &Vni) -> Result<()> {
@@ -240,7 +243,7 @@ impl Datapath for MemoryDatapath {
     }
 
     fn rule_lists(&self) -> Result<Vec<(u32, RuleList)>> {
-        Ok(pairs(&self.read().rule_lists))
+        Ok(pairs(&self.read().rule_lists).into_iter().filter(|(_, list)| list.count != 0).collect())
     }
 
     fn bump_vrf(&self, vrf: u16) -> Result<()> {

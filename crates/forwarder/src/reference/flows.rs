@@ -142,6 +142,31 @@ impl Flags {
 }
 
 impl TcpBits {
+    /// The bits after a packet with these flags, and those that the other direction is told of. `None`: both ends have
+    /// closed, and this packet acknowledges it.
+    #[must_use]
+    pub fn after(mut self, flags: u8) -> Option<(TcpBits, TcpBits)> {
+        let flags = Flags::of(flags);
+        let mut told = TcpBits::default();
+        if flags.opens() {
+            self.syn = true;
+        } else if flags.rst {
+            told.reset = !self.reset;
+            self.reset = true;
+        } else if flags.fin {
+            told.peer_fin = !(self.fin && self.established);
+            self.fin = true;
+            self.established = true;
+        } else if flags.syn {
+            self.syn = true;
+        } else if self.fin && self.peer_fin {
+            return None;
+        } else {
+            self.established = true;
+        }
+        Some((self, told))
+    }
+
     /// Whether either end has begun to close.
     pub(crate) fn closing(self) -> bool {
         self.fin || self.peer_fin || self.reset
@@ -166,27 +191,14 @@ impl Model {
         let Some(flow) = self.flows.get_mut(key) else { return };
         flow.packets += 1;
         flow.bytes += length as u64;
-        let Some(flags) = tcp_flags.map(Flags::of) else { return };
+        let Some(flags) = tcp_flags else { return };
         let other = key.reversed(flow.other_zone);
-        let mut told = TcpBits::default();
-        if flags.opens() {
-            flow.tcp.syn = true;
-        } else if flags.rst {
-            told.reset = !flow.tcp.reset;
-            flow.tcp.reset = true;
-        } else if flags.fin {
-            told.peer_fin = !(flow.tcp.fin && flow.tcp.established);
-            flow.tcp.fin = true;
-            flow.tcp.established = true;
-        } else if flags.syn {
-            flow.tcp.syn = true;
-        } else if flow.tcp.fin && flow.tcp.peer_fin {
+        let Some((own, told)) = flow.tcp.after(flags) else {
             self.flows.remove(&other);
             self.flows.remove(key);
             return;
-        } else {
-            flow.tcp.established = true;
-        }
+        };
+        flow.tcp = own;
         if let Some(peer) = self.flows.get_mut(&other) {
             peer.tcp.reset |= told.reset;
             peer.tcp.peer_fin |= told.peer_fin;

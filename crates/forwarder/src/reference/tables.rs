@@ -106,12 +106,12 @@ impl Tables {
 
     /// The most specific route to an address.
     #[must_use]
-    pub fn route(&self, vrf: u16, address: IpAddr) -> Option<Route> {
-        let mut best: Option<(u8, Route)> = None;
+    pub fn route(&self, vrf: u16, address: IpAddr) -> Option<&Route> {
+        let mut best: Option<(u8, &Route)> = None;
         for ((of, prefix), route) in &self.routes {
             let better = best.is_none_or(|(length, _)| prefix.prefix_len() > length);
             if *of == vrf && prefix.contains(&address) && better {
-                best = Some((prefix.prefix_len(), *route));
+                best = Some((prefix.prefix_len(), route));
             }
         }
         best.map(|(_, route)| route)
@@ -130,8 +130,8 @@ impl Tables {
 
     /// The most specific verdict that covers a question.
     #[must_use]
-    pub fn verdict(&self, near: u32, far: u32, direction: u8, protocol: u8, port: u16) -> Option<Verdict> {
-        let mut best: Option<(u32, Verdict)> = None;
+    pub fn verdict(&self, near: u32, far: u32, direction: u8, protocol: u8, port: u16) -> Option<&Verdict> {
+        let mut best: Option<(u32, &Verdict)> = None;
         for (key, verdict) in &self.verdicts {
             let pair = u32::from_be_bytes(key.near) == near && u32::from_be_bytes(key.far) == far;
             let with_protocol = key.prefix_len >= 80;
@@ -144,7 +144,7 @@ impl Tables {
                 && key.direction == direction
                 && (!with_protocol || (key.protocol == protocol && same_port));
             if covers && best.is_none_or(|(length, _)| key.prefix_len > length) {
-                best = Some((key.prefix_len, *verdict));
+                best = Some((key.prefix_len, verdict));
             }
         }
         best.map(|(_, verdict)| verdict)

@@ -98,10 +98,10 @@ impl Bench {
             Outcome::Host => PASSED_ON,
             _ => REDIRECTED,
         };
-        if tables || action == DROPPED || expected == DROPPED {
-            if let Some(text) = difference(&self.drops(), &model.drops) {
-                return Err(format!("drops differ: {text}{}", described()));
-            }
+        if (tables || action == DROPPED || expected == DROPPED)
+            && let Some(text) = difference(&self.drops(), &model.drops)
+        {
+            return Err(format!("drops differ: {text}{}", described()));
         }
         if action != expected {
             let rest = self.compare(model).err().unwrap_or_default();

@@ -4,11 +4,12 @@
 //! are made of (needs nothing); `named` are cases that once showed a difference.
 //!
 //! `WEFT_SEED=N` repeats the case of a failure, `WEFT_CASES=N` says how many cases to run.
-#![allow(unreachable_pub, reason = "modules of a test binary")]
+#![allow(unreachable_pub, clippy::unwrap_used, clippy::panic, reason = "modules of a test binary")]
 
 #[path = "../common/mod.rs"]
 mod common;
 mod kernel;
+mod named;
 mod native;
 mod packets;
 mod rng;
