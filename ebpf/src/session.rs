@@ -55,6 +55,12 @@ impl<'a, K> Arrival<'a, K> {
         }
     }
 
+    /// Whether it has a TCP header: later fragments have none, and their TCP flags mean nothing.
+    #[inline(always)]
+    fn has_tcp(&self) -> bool {
+        self.meta.protocol == protocol::TCP && self.meta.flags & META_LATER == 0
+    }
+
     #[inline(always)]
     fn fail(&self, reason: DropReason) -> Failure {
         Failure { reason, slot: self.slot }
@@ -141,7 +147,7 @@ pub fn find<F: Family>(arrival: &Arrival<'_, F::Key>) -> Result<Found, Failure> 
 #[inline(always)]
 fn reopens<K>(flow: &Flow, arrival: &Arrival<'_, K>) -> bool {
     let reverse = flow.flags & FLOW_REVERSE != 0;
-    arrival.meta.protocol == protocol::TCP && tcp::reopens(flow.tcp, arrival.meta.tcp_flags, reverse)
+    arrival.has_tcp() && tcp::reopens(flow.tcp, arrival.meta.tcp_flags, reverse)
 }
 
 /// The flow's next hop, if everything the flow was judged on still holds.
@@ -166,7 +172,7 @@ fn follow<F: Family>(flow: &mut Flow, arrival: &Arrival<'_, F::Key>) {
     flow.bytes += u64::from(arrival.meta.length);
     // SAFETY: plain helper call.
     flow.last_seen = unsafe { bpf_ktime_get_coarse_ns() };
-    if arrival.meta.protocol == protocol::TCP {
+    if arrival.has_tcp() {
         match tcp::step(flow.tcp, arrival.meta.tcp_flags) {
             Step::Stay => {}
             Step::Change { own, peer } => {
@@ -385,8 +391,7 @@ fn create<F: Family>(
     flow.flags = if reverse { FLOW_REVERSE } else { 0 };
     flow.reason = 0;
     flow.reserved = [0; 8];
-    let is_tcp = arrival.meta.protocol == protocol::TCP;
-    let (own, peer) = if is_tcp { tcp::first(arrival.meta.tcp_flags) } else { (0, 0) };
+    let (own, peer) = if arrival.has_tcp() { tcp::first(arrival.meta.tcp_flags) } else { (0, 0) };
     flow.tcp = own;
     refresh(flow, judgement, arrival.ifindex);
     F::flows().insert(key, &*flow, 0).map_err(|_| full)?;

@@ -16,7 +16,7 @@ use crate::state::{difference, flow_of, unstamped};
 use crate::world::{self, Change, Devices, FABRIC_SLOT};
 
 /// Entries of each flow table: few enough to be full sometimes.
-const FLOWS: u32 = 40;
+const FLOWS: u32 = 8;
 const SLOTS: u32 = 32;
 const STEPS: usize = 60;
 const DROPPED: i32 = 2;

@@ -314,3 +314,18 @@ fn the_first_packet_of_a_flow_is_redirected_in_both_families() {
         }
     });
 }
+
+#[test]
+fn a_later_fragment_says_nothing_of_tcp() {
+    scene([POLICED, POLICED], |s| {
+        s.verdict(ZERO, REMOTE, Direction::Egress, ACTION_ALLOW);
+        let mut head = tcp(11, 20, (4000, 80), SYN);
+        head[6] = 0x20;
+        let mut later = head.clone();
+        (later[6], later[7]) = (0, 1);
+        s.from(0, head);
+        assert!(matches!(s.from(0, later), Outcome::Tunnel { .. }));
+        let flow = s.flow(11, 20);
+        assert_eq!((flow.packets, flow.tcp.syn, flow.tcp.established), (2, true, false));
+    });
+}

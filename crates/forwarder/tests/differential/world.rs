@@ -352,7 +352,15 @@ pub fn initial(rng: &mut Rng, devices: &Devices) -> Vec<Change> {
     changes
         .extend(VNIS.map(|vni| Change::Vni(vni, Some(Vni { vrf: any_vrf(rng), reserved: 0, reserved2: 0 }))));
     changes.extend((1..4).map(|n| Change::RuleList(n, Some(rule_list(rng)))));
-    changes.extend((0..60).map(|_| Change::Verdict(verdict_key(rng), Some(verdict(rng)))));
+    // Most pairs of ends may talk, or nearly every packet would be dropped for want of a verdict.
+    for (near, far) in (1..=IDENTITIES).flat_map(|near| (1..=IDENTITIES).map(move |far| (near, far))) {
+        for direction in [Direction::Egress, Direction::Ingress] {
+            if rng.chance(60) {
+                changes.push(Change::Verdict(VerdictKey::pair(near, far, direction), Some(verdict(rng))));
+            }
+        }
+    }
+    changes.extend((0..40).map(|_| Change::Verdict(verdict_key(rng), Some(verdict(rng)))));
     changes.extend((0..6).map(|_| random_route(rng)));
     changes
 }
