@@ -102,6 +102,11 @@ fn policy_change() {
     holds("policy-change.yaml", "policy");
 }
 
+#[test]
+fn full_size_packets() {
+    holds("full-size-packets.yaml", "sizes");
+}
+
 fn lab_file(directory: &tempfile::TempDir, content: &str) -> String {
     let path = directory.path().join("lab.yaml");
     std::fs::write(&path, content).unwrap();

@@ -4,6 +4,7 @@
 //! Other tasks read what it publishes in [`Shared`], or ask it by an [`AgentHandle`].
 
 mod events;
+mod links;
 mod machines;
 mod requests;
 
@@ -179,7 +180,10 @@ impl Engine {
                 },
                 _ = reread.tick() => self.read_kernel().await,
                 _ = probe.tick() => self.probe(true),
-                () = until(due) => self.sync(),
+                () = until(due) => {
+                    self.sync();
+                    self.prepare_links().await;
+                }
                 _ = tick.tick() => self.core.tick(Instant::now()),
                 _ = audit.tick() => self.audit(),
                 _ = save.tick() => self.core.save_config(),
@@ -303,20 +307,7 @@ impl Engine {
                     self.kernel = kernel;
                     self.apply_kernel();
                 }
-                self.bring_up().await;
-            }
-        }
-    }
-
-    /// Ports' interfaces are set up: a workload that is plugged in is meant to be reached.
-    async fn bring_up(&mut self) {
-        let wanted = self.ports.iter().filter(|p| p.enabled);
-        let down: Vec<u32> = wanted
-            .filter_map(|p| self.kernel.links.get(&p.system_name).filter(|l| !l.up).map(|l| l.ifindex))
-            .collect();
-        for ifindex in down {
-            if let Err(error) = self.netlink.set_up(ifindex).await {
-                tracing::warn!(ifindex, %error, "port");
+                self.prepare_links().await;
             }
         }
     }

@@ -46,6 +46,15 @@ pub struct Link {
     pub veth: bool,
 }
 
+/// What an interface lacks, by its index.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LinkChange {
+    /// To be set up: a workload that is plugged in is meant to be reached.
+    Up(u32),
+    /// This MTU, in bytes.
+    Mtu(u32, u32),
+}
+
 /// An IPv4 route of the main table.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KernelRoute {
@@ -113,11 +122,31 @@ impl Kernel {
             })
             .collect()
     }
+
+    /// What the interfaces of enabled `ports` lack to serve workloads that were told `mtu`. The kernel drops silently
+    /// what is longer than the receiving end's MTU, so the host's end must not be the smaller one; larger is harmless.
+    pub fn link_changes<'a>(
+        &self,
+        ports: impl IntoIterator<Item = &'a Port>,
+        mtu: impl Fn(u32) -> Option<u32>,
+    ) -> Vec<LinkChange> {
+        let mut changes = Vec::new();
+        for port in ports.into_iter().filter(|p| p.enabled) {
+            let Some(link) = self.links.get(&port.system_name) else { continue };
+            let wanted = mtu(link.ifindex).filter(|wanted| *wanted > link.mtu);
+            changes.extend(wanted.map(|wanted| LinkChange::Mtu(link.ifindex, wanted)));
+            if !link.up {
+                changes.push(LinkChange::Up(link.ifindex));
+            }
+        }
+        changes
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ports::PortRequest;
 
     fn kernel() -> Kernel {
         let link = Link { ifindex: 5, mac: [9; 6], mtu: 1500, up: true, veth: false };
@@ -150,5 +179,25 @@ mod tests {
         assert_eq!(underlay.ways[&far], Resolved { gateway: router, mac: Some([4; 6]) });
         assert_eq!(underlay.ways[&unknown], Resolved::default());
         assert!(kernel().underlay("none", None, 7, &[]).is_none());
+    }
+
+    #[test]
+    fn the_hosts_end_is_never_smaller_than_what_workloads_may_send() {
+        let port = |name: &str, enabled| Port {
+            id: uuid::Uuid::nil(),
+            instance: None,
+            system_name: name.into(),
+            enabled,
+            request: PortRequest::default(),
+        };
+        let ports = [port("fab0", true), port("gone", true)];
+        let changes = |mtu| kernel().link_changes(&ports, |_| mtu);
+        assert_eq!(changes(Some(1550)), [LinkChange::Mtu(5, 1550)]);
+        assert_eq!(changes(Some(1500)), []);
+        assert_eq!(changes(None), []);
+        assert_eq!(kernel().link_changes(&[port("fab0", false)], |_| Some(9000)), []);
+        let mut down = kernel();
+        down.links.get_mut("fab0").unwrap().up = false;
+        assert_eq!(down.link_changes(&ports, |_| None), [LinkChange::Up(5)]);
     }
 }

@@ -73,6 +73,15 @@ impl Netlink {
         let message = LinkUnspec::new_with_index(ifindex).up().build();
         self.handle.link().set(message).execute().await.map_err(failed("setting an interface up"))
     }
+
+    /// Set an interface's MTU, in bytes.
+    ///
+    /// # Errors
+    /// [`KernelError::Request`].
+    pub async fn set_mtu(&self, ifindex: u32, mtu: u32) -> Result<(), KernelError> {
+        let message = LinkUnspec::new_with_index(ifindex).mtu(mtu).build();
+        self.handle.link().set(message).execute().await.map_err(failed("setting an interface's MTU"))
+    }
 }
 
 /// A value that changes whenever links, addresses, neighbours or routes do.

@@ -8,6 +8,7 @@ use dhcproto::v6::{
 };
 use dhcproto::{Decodable, Decoder, Encodable, Encoder};
 
+use super::dhcp6_screen::screen;
 use super::packet::{PacketError, parse_udp, udp_frame};
 use super::view::{GATEWAY_LINK_LOCAL, GATEWAY_MAC, LEASE_SECONDS, Lease6, PortServices};
 
@@ -29,15 +30,16 @@ pub fn server_duid() -> Vec<u8> {
     duid
 }
 
-/// Decode a client's DHCPv6 message.
+/// Decode a client's DHCPv6 message: the options that are read here, the others left out.
 ///
 /// # Errors
-/// [`PacketError`] for a message that is too long or cut short.
+/// [`PacketError`] for a message that is too long or cut short, or has an option that cannot be what it says.
 pub fn decode(payload: &[u8]) -> Result<Message, PacketError> {
     if payload.len() > MAX_REQUEST {
         return Err(PacketError::malformed("dhcpv6", "longer than an Ethernet frame"));
     }
-    Message::decode(&mut Decoder::new(payload)).map_err(|e| PacketError::malformed("dhcpv6", e))
+    let readable = screen(payload)?;
+    Message::decode(&mut Decoder::new(&readable)).map_err(|e| PacketError::malformed("dhcpv6", e))
 }
 
 /// Answer the DHCPv6 request in `frame`, received from `port`. `Ok(None)` when no answer is due.

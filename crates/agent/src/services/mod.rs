@@ -6,6 +6,7 @@
 
 pub mod dhcp4;
 pub mod dhcp6;
+mod dhcp6_screen;
 pub mod dns;
 pub mod icmp;
 pub mod packet;

@@ -60,12 +60,14 @@ pub struct Underlay {
     pub mtu: u32,
     /// Addresses: the controller has the first, hosts the eleventh onwards.
     pub subnet: Ipv4Net,
+    /// The two hosts of the lab are joined by a cable of their own; only the controller is reached over the bridge.
+    pub cable: bool,
 }
 
 impl Default for Underlay {
     fn default() -> Self {
         let subnet = Ipv4Net::new_assert(Ipv4Addr::new(172, 31, 0, 0), 24);
-        Self { mtu: 1600, subnet }
+        Self { mtu: 1600, subnet, cable: false }
     }
 }
 

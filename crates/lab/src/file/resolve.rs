@@ -90,6 +90,9 @@ fn check_underlay(file: &LabFile) -> Result<(), Mistake> {
     if file.underlay.subnet.prefix_len() > 24 {
         return mistake(1, format!("underlay: subnet {} is smaller than /24", file.underlay.subnet));
     }
+    if file.underlay.cable && file.hosts.len() != 2 {
+        return mistake(1, format!("underlay: a cable joins 2 hosts, not {}", file.hosts.len()));
+    }
     Ok(())
 }
 
