@@ -12,6 +12,7 @@ mod error;
 mod filter;
 mod hooks;
 mod http;
+pub mod identity;
 mod ips;
 mod list;
 mod names;
@@ -62,5 +63,6 @@ pub fn router(state: ApiState) -> Router {
         .route("/{collection}", get(list::list).post(objects::create))
         .route("/{type}/{id}", get(objects::read).put(objects::update).delete(objects::delete))
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
+        .layer(axum::middleware::from_fn(identity::layer))
         .with_state(state)
 }
