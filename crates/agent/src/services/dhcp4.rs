@@ -9,6 +9,7 @@ use dhcproto::v4::{DhcpOption, Flags, Message, MessageType, Opcode, OptionCode, 
 use dhcproto::{Decodable, Decoder, Encodable, Encoder};
 use ipnet::Ipv4Net;
 
+use super::dhcp4_screen::screen;
 use super::packet::{PacketError, UdpDatagram, parse_udp, udp_frame};
 use super::view::{GATEWAY_MAC, LEASE_SECONDS, Lease4, PortServices};
 
@@ -23,7 +24,7 @@ const ETHERNET_HLEN: u8 = 6;
 /// Classless static routes beyond this number are left out: the option holds 255 bytes.
 const MAX_ROUTES: usize = 20;
 
-/// Decode a DHCPv4 message. Guards the lengths that the codec trusts.
+/// Decode a client's DHCPv4 message: the options that are read here, the others left out.
 ///
 /// # Errors
 /// [`PacketError`] for a message that is too long, cut short, or not from an Ethernet client.
@@ -35,7 +36,8 @@ pub fn decode(payload: &[u8]) -> Result<Message, PacketError> {
     if payload.get(2).copied() != Some(ETHERNET_HLEN) {
         return Err(PacketError::Unexpected("hardware address length"));
     }
-    Message::decode(&mut Decoder::new(payload)).map_err(|e| PacketError::malformed("dhcp", e))
+    let readable = screen(payload)?;
+    Message::decode(&mut Decoder::new(&readable)).map_err(|e| PacketError::malformed("dhcp", e))
 }
 
 /// Answer the DHCPv4 request in `frame`, received from `port`. `Ok(None)` when no answer is due.

@@ -5,6 +5,7 @@
 //! here panics, and nothing here needs the controller, so services go on while it is away.
 
 pub mod dhcp4;
+mod dhcp4_screen;
 pub mod dhcp6;
 mod dhcp6_screen;
 pub mod dns;

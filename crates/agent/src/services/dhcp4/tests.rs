@@ -37,7 +37,7 @@ fn request_frame(message: &Message) -> Vec<u8> {
 fn ask(message: &Message) -> Option<(SocketAddr, Message)> {
     let frame = answer(&port(), &request_frame(message)).unwrap()?;
     let datagram = parse_udp(&frame).unwrap();
-    Some((datagram.destination, decode(datagram.payload).unwrap()))
+    Some((datagram.destination, Message::decode(&mut Decoder::new(datagram.payload)).unwrap()))
 }
 
 #[test]
