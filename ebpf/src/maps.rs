@@ -55,7 +55,7 @@ pub static SCRATCH: PerCpuArray<Scratch> = PerCpuArray::with_max_entries(1, 0);
 pub static STAGES: ProgramArray = ProgramArray::with_max_entries(16, 0);
 
 /// Room for what is too large for the stack, and what a drop report wants to know from earlier on. Per CPU: programs
-/// do not interrupt each other on one.
+/// do not interrupt each other on one. Each part is taken by itself, through [`part`].
 #[repr(C)]
 pub struct Scratch {
     /// Built here, then copied into a flow table.
@@ -74,24 +74,38 @@ pub struct Scratch {
     pub sending: Sending,
     /// The header of a trapped packet is built here.
     pub trap: TrapHeader,
-    /// Why the packet is dropped, for the stage that reports it.
+    /// Zero.
+    pub reserved: u32,
+    /// What is said of drops.
+    pub reporting: Reporting,
+    /// Who refused the last judged packet.
+    pub denial: Denial,
+}
+
+/// What the reporting stage knows and remembers.
+#[repr(C)]
+pub struct Reporting {
+    /// Why the packet is dropped.
     pub reason: u32,
     /// The slot it is counted under.
     pub slot: u32,
-    /// Zero.
-    pub reserved2: u32,
     /// Second within which `events` were sent.
     pub event_second: u64,
     /// Events sent in that second.
     pub events: u32,
     /// Events left out since the last one.
     pub suppressed: u32,
-    /// What policy last said, for the report of a denial.
+}
+
+/// What policy last said, for the report of a denial.
+#[repr(C)]
+pub struct Denial {
+    /// The rule.
     pub rule: u32,
-    /// Identity of the last judged packet's source.
-    pub source_identity: u32,
-    /// Identity of the last judged packet's destination.
-    pub destination_identity: u32,
+    /// Identity of the source.
+    pub source: u32,
+    /// Identity of the destination.
+    pub destination: u32,
     /// Zero.
     pub reserved: u32,
 }
@@ -124,7 +138,7 @@ impl judge::Tables for Kernel {
 
     #[inline(always)]
     fn route6(&self, vrf: u16, addr: &[u8; 16]) -> Option<&Route> {
-        let key = &mut scratch().ok()?.route;
+        let key = part!(route).ok()?;
         *key = LpmKey6::new(vrf, *addr, 128);
         // SAFETY: as in `route4`.
         ROUTES6.get(unsafe { &*(&raw const *key).cast::<Key<[u8; 20]>>() })
@@ -174,12 +188,18 @@ pub fn config() -> Result<&'static Config, DropReason> {
     CONFIG.get(0).ok_or(DropReason::NotConfigured)
 }
 
-/// This CPU's scratch record.
-#[inline(always)]
-pub fn scratch() -> Result<&'static mut Scratch, DropReason> {
-    // SAFETY: one program at a time runs on a CPU, and each function takes the record once.
-    SCRATCH.get_ptr_mut(0).map(|scratch| unsafe { &mut *scratch }).ok_or(DropReason::Internal)
+/// One part of this CPU's scratch record, by its field's name: a reference to that part alone, so that functions which
+/// call each other may hold different parts at the same time. No function takes the part that a caller of it holds.
+macro_rules! part {
+    ($field:ident) => {
+        match $crate::maps::SCRATCH.get_ptr_mut(0) {
+            // SAFETY: one program at a time runs on a CPU, and nobody else refers to this part (see above).
+            Some(scratch) => Ok(unsafe { &mut (*scratch).$field }),
+            None => Err(weft_dataplane::DropReason::Internal),
+        }
+    };
 }
+pub(crate) use part;
 
 /// Counts a packet received from an interface.
 #[inline(always)]

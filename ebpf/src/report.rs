@@ -9,7 +9,7 @@ use weft_dataplane::packet::{ETH_LEN, ETHERTYPE_IPV4, ETHERTYPE_IPV6, Packet};
 use weft_dataplane::parse;
 use weft_dataplane::{DropKey, DropReason, Event};
 
-use crate::maps::{self, DROPS, EVENTS, Scratch};
+use crate::maps::{self, DROPS, EVENTS, Reporting};
 use crate::skb::{SHOT, Skb};
 
 /// `Failure::slot`: the interface that the packet came from.
@@ -34,9 +34,9 @@ impl From<DropReason> for Failure {
 /// Leaves the packet to the stage that counts and reports drops.
 #[inline(always)]
 pub fn dropped(skb: &Skb, failure: Failure) -> i32 {
-    if let Ok(scratch) = maps::scratch() {
-        scratch.reason = failure.reason as u32;
-        scratch.slot = failure.slot;
+    if let Ok(reporting) = maps::part!(reporting) {
+        reporting.reason = failure.reason as u32;
+        reporting.slot = failure.slot;
         skb.enter(stage::DROPPED);
     }
     SHOT
@@ -45,8 +45,8 @@ pub fn dropped(skb: &Skb, failure: Failure) -> i32 {
 /// Counts and reports a drop.
 #[inline(always)]
 pub fn run(skb: &Skb) -> i32 {
-    let Ok(scratch) = maps::scratch() else { return SHOT };
-    let (reason, slot) = (scratch.reason, scratch.slot);
+    let Ok(reporting) = maps::part!(reporting) else { return SHOT };
+    let (reason, slot) = (reporting.reason, reporting.slot);
     let ifindex = skb.ifindex();
     let (vrf, own_slot) = match maps::interface(ifindex) {
         Some(interface) => (interface.vrf, interface.slot),
@@ -75,21 +75,21 @@ fn fabric_slot(ifindex: u32) -> u32 {
 
 /// Takes one event out of this second's budget; counts it as suppressed when there is none left.
 #[inline(always)]
-fn admitted(scratch: &mut Scratch, now: u64) -> bool {
+fn admitted(reporting: &mut Reporting, now: u64) -> bool {
     let budget = match maps::config() {
         Ok(config) => config.events_per_second,
         Err(_) => 0,
     };
     let second = now >> 30;
-    if scratch.event_second != second {
-        scratch.event_second = second;
-        scratch.events = 0;
+    if reporting.event_second != second {
+        reporting.event_second = second;
+        reporting.events = 0;
     }
-    if scratch.events >= budget {
-        scratch.suppressed += 1;
+    if reporting.events >= budget {
+        reporting.suppressed += 1;
         return false;
     }
-    scratch.events += 1;
+    reporting.events += 1;
     true
 }
 
@@ -97,12 +97,12 @@ fn admitted(scratch: &mut Scratch, now: u64) -> bool {
 fn tell(skb: &Skb, reason: u32, slot: u32, vrf: u16) {
     // SAFETY: plain helper call.
     let now = unsafe { bpf_ktime_get_coarse_ns() };
-    let Ok(scratch) = maps::scratch() else { return };
-    if !admitted(scratch, now) {
+    let (Ok(reporting), Ok(denial)) = (maps::part!(reporting), maps::part!(denial)) else { return };
+    if !admitted(reporting, now) {
         return;
     }
     let Some(mut entry) = EVENTS.reserve::<Event>(0) else {
-        scratch.suppressed += 1;
+        reporting.suppressed += 1;
         return;
     };
     let judged = reason == DropReason::Policy as u32 || reason == DropReason::NoVerdict as u32;
@@ -117,9 +117,9 @@ fn tell(skb: &Skb, reason: u32, slot: u32, vrf: u16) {
             protocol: 0,
             slot,
             ifindex: skb.ifindex(),
-            rule: if judged { scratch.rule } else { 0 },
-            source_identity: if judged { scratch.source_identity } else { 0 },
-            destination_identity: if judged { scratch.destination_identity } else { 0 },
+            rule: if judged { denial.rule } else { 0 },
+            source_identity: if judged { denial.source } else { 0 },
+            destination_identity: if judged { denial.destination } else { 0 },
             src: [0; 16],
             dst: [0; 16],
             sport: [0; 2],
@@ -127,14 +127,14 @@ fn tell(skb: &Skb, reason: u32, slot: u32, vrf: u16) {
             vrf,
             reserved: 0,
             length: skb.len(),
-            suppressed: scratch.suppressed,
+            suppressed: reporting.suppressed,
             label: 0,
             reserved2: 0,
             reserved3: 0,
         });
         describe(skb, &mut *at);
     }
-    scratch.suppressed = 0;
+    reporting.suppressed = 0;
     entry.submit(0);
 }
 

@@ -70,7 +70,7 @@ impl<'a, K> Arrival<'a, K> {
 /// A place for the packet's key that is not on the stack, for stages that need much of that.
 #[inline(always)]
 pub fn keep<K: Copy>(key: &K) -> Result<&'static mut K, DropReason> {
-    let place = maps::scratch()?.arrival_key.as_mut_ptr().cast::<K>();
+    let place = maps::part!(arrival_key)?.as_mut_ptr().cast::<K>();
     // SAFETY: the room is as large and as aligned as the larger of the two keys.
     unsafe {
         place.write(*key);
@@ -81,7 +81,7 @@ pub fn keep<K: Copy>(key: &K) -> Result<&'static mut K, DropReason> {
 /// A place for a second key.
 #[inline(always)]
 pub fn keep_second<K: Copy>(key: K) -> Result<&'static mut K, DropReason> {
-    let place = maps::scratch()?.key.as_mut_ptr().cast::<K>();
+    let place = maps::part!(key)?.as_mut_ptr().cast::<K>();
     // SAFETY: as in `keep`.
     unsafe {
         place.write(key);
@@ -96,7 +96,7 @@ pub fn fragment_ports<K: FlowKey>(key: &mut K, meta: &Meta, ifindex: u32) -> Res
     if meta.flags & META_FRAGMENT == 0 || meta.flags & META_ICMP_ERROR != 0 {
         return Ok(());
     }
-    let fragment = &mut maps::scratch()?.fragment;
+    let fragment = maps::part!(fragment)?;
     *fragment = key.fragment(meta.fragment_id, ifindex);
     if meta.flags & META_LATER != 0 {
         // SAFETY: a value that is being replaced still is a value.
@@ -214,10 +214,10 @@ fn finish<F: Family>(flow: &Flow, key: &F::Key) {
 /// A drop that a flow remembers.
 #[inline(always)]
 fn denied<K: FlowKey>(flow: &Flow, arrival: &Arrival<'_, K>) -> Failure {
-    if let Ok(scratch) = maps::scratch() {
-        scratch.rule = flow.rule;
-        scratch.source_identity = flow.source_identity;
-        scratch.destination_identity = flow.destination_identity;
+    if let Ok(denial) = maps::part!(denial) {
+        denial.rule = flow.rule;
+        denial.source = flow.source_identity;
+        denial.destination = flow.destination_identity;
     }
     let reason = match DropReason::from_u8(flow.reason) {
         Some(reason) => reason,
@@ -246,7 +246,7 @@ pub fn decide<F: Family>(skb: &Skb, arrival: &Arrival<'_, F::Key>) -> Result<(),
         existing = None;
     }
     let reverse = matches!(&existing, Some(flow) if flow.flags & FLOW_REVERSE != 0);
-    let judgement = &mut maps::scratch().map_err(|reason| arrival.fail(reason))?.judgement;
+    let judgement = maps::part!(judgement).map_err(|reason| arrival.fail(reason))?;
     judge::judge(&Kernel, arrival.entry(), key, &arrival.link, reverse, judgement)
         .map_err(|reason| arrival.fail(reason))?;
     if judgement.receive {
@@ -303,7 +303,7 @@ pub fn leave<K>(
     dmac: [u8; 6],
     source_port: [u8; 2],
 ) -> Result<(), Failure> {
-    let sending = &mut maps::scratch().map_err(|reason| arrival.fail(reason))?.sending;
+    let sending = maps::part!(sending).map_err(|reason| arrival.fail(reason))?;
     sending.next_hop = next_hop;
     sending.receive = u32::from(receive);
     sending.bridged = u32::from(bridged);
@@ -315,7 +315,7 @@ pub fn leave<K>(
 /// What was left by [`leave`]. `None`: the packet is for this vRouter itself.
 #[inline(always)]
 pub fn left() -> Result<Option<Outcome>, DropReason> {
-    let sending = &maps::scratch()?.sending;
+    let sending = maps::part!(sending)?;
     if sending.receive != 0 {
         return Ok(None);
     }
@@ -327,10 +327,10 @@ pub fn left() -> Result<Option<Outcome>, DropReason> {
 /// Leaves what policy said for a drop report.
 #[inline(always)]
 fn remember<K>(judgement: &Judgement, arrival: &Arrival<'_, K>) -> Result<(), Failure> {
-    let scratch = maps::scratch().map_err(|reason| arrival.fail(reason))?;
-    scratch.rule = judgement.rule;
-    scratch.source_identity = judgement.source_identity;
-    scratch.destination_identity = judgement.way.identity;
+    let denial = maps::part!(denial).map_err(|reason| arrival.fail(reason))?;
+    denial.rule = judgement.rule;
+    denial.source = judgement.source_identity;
+    denial.destination = judgement.way.identity;
     Ok(())
 }
 
@@ -373,8 +373,7 @@ fn create<F: Family>(
     reverse: bool,
 ) -> Result<[u8; 2], Failure> {
     let config = maps::config().map_err(|reason| arrival.fail(reason))?;
-    let scratch = maps::scratch().map_err(|reason| arrival.fail(reason))?;
-    let flow = &mut scratch.flow;
+    let flow = maps::part!(flow).map_err(|reason| arrival.fail(reason))?;
     let key = arrival.key;
     let full = arrival.fail(DropReason::FlowTableFull);
     let source_port = hash::source_port(key.hash(config.hash_seed));

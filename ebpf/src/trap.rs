@@ -17,7 +17,7 @@ pub fn send(skb: &Skb, reason: TrapReason, interface: &Interface, mtu: u32) -> R
         return Err(failed);
     }
     let length = skb.len();
-    let header = &mut maps::scratch()?.trap;
+    let header = maps::part!(trap)?;
     *header = TrapHeader {
         magic: trap::MAGIC,
         reason: reason as u8,

@@ -11,6 +11,7 @@ use weft_dataplane::packet::{ETH_LEN, ETHERTYPE_IPV4, Ethernet};
 use weft_dataplane::tables::{NEXT_HOP_MPLS_L2, NEXT_HOP_MPLS_L3, NH_RESOLVED};
 use weft_dataplane::{Config, DropReason, NextHop};
 
+use crate::maps;
 use crate::skb::{self, SHOT, Skb};
 
 /// Offset of the first byte after the outer UDP header.
@@ -81,6 +82,7 @@ pub fn send(skb: &Skb, e: &Encapsulation<'_>) -> Result<i32, DropReason> {
     if !written {
         return Err(failed);
     }
+    maps::count_delivered(e.config.fabric_slot, skb.len());
     if next_hop.flags & NH_RESOLVED != 0 {
         return skb::transmit(next_hop.ifindex);
     }

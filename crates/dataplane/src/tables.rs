@@ -256,7 +256,8 @@ pub struct Counters {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(C)]
 pub struct DropKey {
-    /// Counter slot of the interface that sent the packet.
+    /// Counter slot of the interface that the packet came from, or that it was for if it came from the fabric and that is
+    /// known.
     pub slot: u32,
     /// `DropReason`.
     pub reason: u32,

@@ -144,11 +144,15 @@ impl Model {
         counters.rx_bytes += bytes as u64;
     }
 
-    /// Hands a complete frame to a workload.
-    pub(crate) fn deliver(&mut self, slot: u32, ifindex: u32, frame: Vec<u8>) -> Outcome {
+    pub(crate) fn count_delivered(&mut self, slot: u32, bytes: usize) {
         let counters = self.counters.entry(slot).or_default();
         counters.tx_packets += 1;
-        counters.tx_bytes += frame.len() as u64;
+        counters.tx_bytes += bytes as u64;
+    }
+
+    /// Hands a complete frame to a workload.
+    pub(crate) fn deliver(&mut self, slot: u32, ifindex: u32, frame: Vec<u8>) -> Outcome {
+        self.count_delivered(slot, frame.len());
         Outcome::Deliver { ifindex, frame }
     }
 }

@@ -320,7 +320,10 @@ impl Model {
             return Ok(self.trap(reason, ifindex, interface, frame, room)?);
         }
         let inner = if way.bridged { frame.to_vec() } else { routed(way.mac, interface.gateway_mac) };
-        Ok(Outcome::Tunnel { frame: tunnel::encapsulate(config, &next_hop, &inner, facts.traffic_class) })
+        let frame = tunnel::encapsulate(config, &next_hop, &inner, facts.traffic_class);
+        let slot = config.fabric_slot;
+        self.count_delivered(slot, frame.len());
+        Ok(Outcome::Tunnel { frame })
     }
 
     /// A packet to one of the vRouter's own addresses: echo is answered, DNS goes up, all else is refused.
