@@ -7,7 +7,7 @@ use uuid::Uuid;
 use weft_model::{Object, ObjectType, Reference, defaults};
 
 /// What of an object is shown.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct View {
     /// URL of the service, without trailing `/`.
     pub(crate) base: String,
@@ -95,6 +95,18 @@ impl View {
             }
         }
         Ok(out)
+    }
+
+    /// Appends `{"<type>": {..}}` with the object as this view wants it.
+    pub(crate) async fn wrapped(
+        &self,
+        state: &ApiState,
+        object: &Object,
+        out: &mut Vec<u8>,
+    ) -> Result<(), ApiError> {
+        let inner = self.object(state, object).await?;
+        let outer = json!({object.object_type.name(): inner});
+        serde_json::to_writer(out, &outer).map_err(|e| ApiError::internal(e.to_string()))
     }
 
     /// Properties, with defaults for absent ones.
@@ -206,6 +218,18 @@ async fn back_references(
         }
     }
     Ok(out)
+}
+
+/// Whether the compiler adds references to objects of this type.
+pub(crate) fn has_derived_refs(object_type: ObjectType) -> bool {
+    let info = object_type.info();
+    !info.derived && info.refs.iter().any(|r| r.system)
+}
+
+/// Appends what is said of an object that is gone.
+pub(crate) fn gone(object: &Object, out: &mut Vec<u8>) {
+    let gone = json!({object.object_type.name(): {"uuid": object.uuid, "fq_name": object.fq_name}});
+    out.extend_from_slice(gone.to_string().as_bytes());
 }
 
 fn push(out: &mut Map<String, Value>, field: &str, item: Value) {

@@ -1,6 +1,7 @@
 //! What all requests share: the store, the view of derived objects, and hints where to look for free numbers.
 
 use crate::alloc::Cursors;
+use crate::watch::Hub;
 use crate::{ApiError, DerivedSource};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -10,7 +11,7 @@ use weft_model::{FqName, Object, ObjectType};
 use weft_store::{Revision, Store, layout};
 
 /// Most clients that watch at the same time.
-const MAX_WATCHERS: usize = 256;
+const MAX_WATCHERS: usize = 1000;
 /// Entries read per page of a range.
 const PAGE: usize = 1024;
 
@@ -26,6 +27,7 @@ struct Inner {
     cursors: Cursors,
     last_write: AtomicU64,
     watchers: Arc<Semaphore>,
+    hub: Hub,
 }
 
 /// An object as read, with the revision that wrote it.
@@ -48,7 +50,8 @@ impl ApiState {
     pub fn new(store: Arc<dyn Store>, derived: Arc<dyn DerivedSource>) -> Self {
         let (cursors, last_write) = (Cursors::default(), AtomicU64::new(0));
         let watchers = Arc::new(Semaphore::new(MAX_WATCHERS));
-        Self { inner: Arc::new(Inner { store, derived, cursors, last_write, watchers }) }
+        let hub = Hub::default();
+        Self { inner: Arc::new(Inner { store, derived, cursors, last_write, watchers, hub }) }
     }
 
     /// Creates the objects every installation has; those that exist are left alone.
@@ -72,6 +75,11 @@ impl ApiState {
     pub(crate) fn watcher(&self) -> Result<OwnedSemaphorePermit, ApiError> {
         let permit = Arc::clone(&self.inner.watchers).try_acquire_owned();
         permit.map_err(|_| ApiError::unavailable(format!("there are {MAX_WATCHERS} watchers already")))
+    }
+
+    /// What feeds the watchers.
+    pub(crate) fn hub(&self) -> &Hub {
+        &self.inner.hub
     }
 
     pub(crate) fn cursors(&self) -> &Cursors {

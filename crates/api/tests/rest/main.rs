@@ -11,3 +11,4 @@ mod round_trip;
 mod slow_clients;
 mod updates;
 mod watch;
+mod watchers;
