@@ -107,6 +107,11 @@ fn full_size_packets() {
     holds("full-size-packets.yaml", "sizes");
 }
 
+#[test]
+fn edges() {
+    holds("edges.yaml", "edges");
+}
+
 fn lab_file(directory: &tempfile::TempDir, content: &str) -> String {
     let path = directory.path().join("lab.yaml");
     std::fs::write(&path, content).unwrap();
