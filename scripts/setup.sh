@@ -67,12 +67,13 @@ if ! command -v cargo >/dev/null; then
     say "cargo is missing: install Rust with rustup (https://rustup.rs), then run this again" >&2
     exit 1
 fi
-install "building" gcc g++ libc6-dev make git pkg-config
+install "building" gcc g++ libc6-dev make git pkg-config protobuf-compiler libprotobuf-dev
 ebpf_toolchain
 [ "$goal" = build ] && exit 0
 
 install "labs" iproute2 iputils-ping isc-dhcp-client procps
 install "the client test" python3 python3-venv
+install "the store test" etcd-server etcd-client util-linux
 [ "$goal" = test ] && exit 0
 
 install "the benchmarks" nftables ethtool openvswitch-switch

@@ -13,6 +13,7 @@ mod filter;
 mod hooks;
 mod http;
 pub mod identity;
+mod import;
 mod ips;
 mod list;
 mod names;
@@ -32,6 +33,7 @@ mod write;
 
 pub use derived::{BackReference, DerivedSource};
 pub use error::ApiError;
+pub use import::{Imported, import};
 pub use serve::{Limits, serve};
 pub use state::ApiState;
 pub use view::DerivedView;

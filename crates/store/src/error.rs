@@ -60,6 +60,17 @@ pub enum StoreError {
         /// The format this version writes.
         supported: u64,
     },
+    /// The store's location is not one.
+    #[error("store location {location}: {what}")]
+    Location {
+        /// What was given.
+        location: String,
+        /// What is wrong with it.
+        what: String,
+    },
+    /// The server of the store looked at the request and refused it: nothing was done, and it will not be later.
+    #[error("the store refused: {0}")]
+    Refused(String),
     /// Something in the store is not what was written.
     #[error("corrupt: {0}")]
     Corrupt(String),

@@ -27,6 +27,9 @@ use crate::{Op, StoreError};
 /// Prefix of all objects.
 pub const OBJECTS: &str = "obj/";
 
+/// Prefix of all names.
+pub const NAMES: &str = "fq/";
+
 /// Where an object is stored.
 pub fn object_key(object_type: ObjectType, uuid: Uuid) -> String {
     format!("{OBJECTS}{}/{}", object_type.name(), uuid.as_hyphenated())
@@ -45,12 +48,12 @@ pub fn parse_object_key(key: &str) -> Option<(ObjectType, Uuid)> {
 
 /// Where the uuid of a name is stored.
 pub fn fq_key(object_type: ObjectType, fq_name: &FqName) -> String {
-    format!("fq/{}/{fq_name}", object_type.name())
+    format!("{NAMES}{}/{fq_name}", object_type.name())
 }
 
 /// Prefix of the names of a type.
 pub fn fq_prefix(object_type: ObjectType) -> String {
-    format!("fq/{}/", object_type.name())
+    format!("{NAMES}{}/", object_type.name())
 }
 
 /// Where the type of a uuid is stored.

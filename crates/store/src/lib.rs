@@ -1,34 +1,53 @@
 //! The store: the one place where configuration is true.
 //!
 //! [`Store`] is a small, object-safe trait (get, range, transaction, watch) over an ordered map of UTF-8 keys to
-//! byte strings with a single, store-wide [`Revision`]. [`EmbeddedStore`] implements it on one machine; the trait is
-//! shaped so that etcd can implement it for several.
+//! byte strings with a single, store-wide [`Revision`]. [`EmbeddedStore`] implements it on one machine, [`EtcdStore`] for
+//! several processes over an etcd cluster; [`open`] takes the location of either.
 //!
-//! What always holds, whatever the implementation (tests/conformance checks it):
+//! What always holds, whatever the implementation (tests/common checks it over both):
 //! - every transaction that changes something gets a revision of its own, greater than all before;
 //! - a transaction is applied whole or not at all, and once acknowledged survives any crash;
 //! - a reader never sees part of a transaction, and never waits for a writer;
 //! - a watcher sees every change after its starting revision exactly once and in order, or gets a typed error that
 //!   tells it to synchronise anew; it is never left with a silent gap.
 
+pub mod backup;
+pub mod check;
 pub mod config;
+pub mod dump;
 mod embedded;
 mod error;
+mod etcd;
 pub mod layout;
 mod types;
 
 pub use embedded::{EmbeddedOptions, EmbeddedStore};
 pub use error::StoreError;
+pub use etcd::{EtcdOptions, EtcdStore};
 pub use types::{
-    Compare, Condition, Entry, Event, EventKind, Limits, Op, Range, Revision, Txn, TxnResult, WatchBatch,
-    WatchStream,
+    Compare, Condition, Entry, EntryStream, Event, EventKind, Limits, Op, Range, Revision, Txn, TxnResult,
+    WatchBatch, WatchStream,
 };
 
 use std::future::Future;
+use std::path::Path;
 use std::pin::Pin;
+use std::sync::Arc;
 
 /// A boxed future, so that [`Store`] can be used as `dyn Store`.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// Opens the store at `location`: `etcd://host:port,...` ([`EtcdOptions::parse`]) or the directory of an embedded one,
+/// made if it is not there.
+///
+/// # Errors
+/// Those of [`EmbeddedStore::open`] and [`EtcdStore::open`].
+pub async fn open(location: &str) -> Result<Arc<dyn Store>, StoreError> {
+    if location.contains("://") {
+        return Ok(Arc::new(EtcdStore::open(EtcdOptions::parse(location)?).await?));
+    }
+    Ok(Arc::new(EmbeddedStore::open(Path::new(location))?))
+}
 
 /// An ordered, revisioned, watchable map from UTF-8 keys to bytes (design.md, item 2).
 ///
@@ -55,6 +74,13 @@ pub trait Store: Send + Sync + 'static {
         after: Option<&'a str>,
         limit: usize,
     ) -> BoxFuture<'a, Result<Range, StoreError>>;
+
+    /// All entries in ascending byte order of the key, as of one revision, page by page as they are read. A store that
+    /// cannot keep that revision for so long ends the stream with an error ([`StoreError::Compacted`]).
+    ///
+    /// # Errors
+    /// As [`Store::get`].
+    fn snapshot(&self) -> BoxFuture<'_, Result<(Revision, EntryStream), StoreError>>;
 
     /// Applies `txn` if all its comparisons hold, durably and as a whole.
     ///

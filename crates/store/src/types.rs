@@ -189,11 +189,16 @@ pub struct WatchBatch {
 /// What [`crate::Store::watch`] returns.
 pub type WatchStream = Pin<Box<dyn Stream<Item = Result<WatchBatch, StoreError>> + Send + 'static>>;
 
+/// What [`crate::Store::snapshot`] returns: pages of entries.
+pub type EntryStream = Pin<Box<dyn Stream<Item = Result<Vec<Entry>, StoreError>> + Send + 'static>>;
+
 /// The largest transaction a store takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Operations, and separately comparisons, in one transaction.
+    /// Operations in one transaction.
     pub max_ops: usize,
+    /// Comparisons in one transaction.
+    pub max_compares: usize,
     /// Bytes of all keys and values together.
     pub max_bytes: usize,
     /// Bytes of one key.
@@ -206,9 +211,12 @@ impl Limits {
     /// # Errors
     /// [`StoreError::InvalidTxn`] or [`StoreError::TooLarge`].
     pub fn check(&self, txn: &Txn) -> Result<(), StoreError> {
-        if txn.ops.len() > self.max_ops || txn.compare.len() > self.max_ops {
-            let ops = txn.ops.len().max(txn.compare.len());
-            return Err(StoreError::TooLarge { what: "operations", size: ops, limit: self.max_ops });
+        let counts = [
+            ("operations", txn.ops.len(), self.max_ops),
+            ("comparisons", txn.compare.len(), self.max_compares),
+        ];
+        if let Some((what, size, limit)) = counts.into_iter().find(|(_, size, limit)| size > limit) {
+            return Err(StoreError::TooLarge { what, size, limit });
         }
         let mut bytes = 0usize;
         for key in txn.compare.iter().map(|c| c.key.as_str()).chain(txn.ops.iter().map(Op::key)) {

@@ -63,6 +63,15 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: LabCommand,
     },
+    /// Back up, restore, check, export or fill a controller's store
+    #[command(after_help = "\
+  weft store backup --store /var/lib/weft /backup/weft-monday
+  weft store check --store etcd://10.0.0.1:2379,10.0.0.2:2379
+  weft store import --store /var/lib/weft db-dump.json     (of the existing system: db_json_exim --export-to)")]
+    Store {
+        #[command(subcommand)]
+        command: crate::store_cmd::StoreCommand,
+    },
     /// Make a certificate authority and the certificates of nodes
     Certs(CertsArgs),
     /// Create or update objects from a file
@@ -109,6 +118,10 @@ pub(crate) struct ControllerArgs {
     /// Directory of the store
     #[arg(long, value_name = "DIR")]
     pub(crate) data_dir: PathBuf,
+    /// Store shared by several controllers instead of the one in the data directory:
+    /// etcd://HOST:PORT,.../PREFIX?ca=FILE&cert=FILE&key=FILE&user=NAME&password-file=FILE
+    #[arg(long, value_name = "LOCATION", env = "WEFT_STORE")]
+    pub(crate) store: Option<String>,
     /// REST API
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8082")]
     pub(crate) listen_api: SocketAddr,

@@ -15,7 +15,7 @@ use weft_api::{ApiError, ApiState, BackReference, DerivedSource};
 use weft_control::{CompiledView, Control, ControlConfig, Timers, introspect_router};
 use weft_dns::{DnsConfig, DnsService, ZoneBuilder};
 use weft_model::{FqName, Object, ObjectType, Reference};
-use weft_store::{BoxFuture, EmbeddedStore, Revision, Store, config};
+use weft_store::{BoxFuture, Revision, Store, config};
 
 use crate::cli::{ControllerArgs, TimerArgs};
 use crate::sockets::{serve_tcp, serve_unix, shutdown_signal};
@@ -28,7 +28,7 @@ const GOODBYE: Duration = Duration::from_secs(3);
 pub(crate) async fn run(args: ControllerArgs) -> anyhow::Result<()> {
     let stop = shutdown_signal()?;
     let tasks = TaskTracker::new();
-    let store = open_store(&args)?;
+    let store = open_store(&args).await?;
     let config = ControlConfig {
         listen_xmpp: args.listen_xmpp,
         certs: if args.plain_xmpp { None } else { args.certs.clone() },
@@ -57,13 +57,12 @@ pub(crate) async fn run(args: ControllerArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn open_store(args: &ControllerArgs) -> anyhow::Result<Arc<dyn Store>> {
+async fn open_store(args: &ControllerArgs) -> anyhow::Result<Arc<dyn Store>> {
     let directory = &args.data_dir;
     std::fs::create_dir_all(directory).with_context(|| format!("cannot make {}", directory.display()))?;
-    let path = directory.join("weft.redb");
-    let store =
-        EmbeddedStore::open(&path).with_context(|| format!("cannot open the store {}", path.display()))?;
-    Ok(Arc::new(store))
+    let own = || directory.join("weft.redb").to_string_lossy().into_owned();
+    let location = args.store.clone().unwrap_or_else(own);
+    weft_store::open(&location).await.with_context(|| format!("cannot open the store {location}"))
 }
 
 fn timers(args: &TimerArgs) -> Timers {

@@ -8,6 +8,7 @@ mod labs;
 mod objects;
 mod output;
 mod sockets;
+mod store_cmd;
 mod target;
 mod vrouter;
 
@@ -58,6 +59,7 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Controller(args) => controller::run(args).await.map(|()| ExitCode::SUCCESS),
         Command::Vrouter(args) => vrouter::run(args).await.map(|()| ExitCode::SUCCESS),
         Command::Lab { command } => labs::run(command, format).await,
+        Command::Store { command } => store_cmd::run(command).await,
         Command::Certs(args) => certs::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Apply(args) => objects::apply(target, &args, format).await,
         Command::Get(args) => objects::get(target, &args, format).await,

@@ -4,6 +4,7 @@
 //! Reads take a snapshot of the database and never wait for the writer. Watchers follow a change log (watch.rs).
 
 mod lock;
+mod snapshot;
 mod tables;
 mod watch;
 mod writer;
@@ -16,7 +17,9 @@ use std::thread::JoinHandle;
 use redb::{Database, ReadableDatabase};
 use tokio::sync::{mpsc, oneshot};
 
-use crate::{BoxFuture, Entry, Limits, Range, Revision, Store, StoreError, Txn, TxnResult, WatchStream};
+use crate::{
+    BoxFuture, Entry, EntryStream, Limits, Range, Revision, Store, StoreError, Txn, TxnResult, WatchStream,
+};
 use tables::{DATA, LOG, STATE, State, storage};
 
 /// Name of the database in the store's directory.
@@ -32,7 +35,7 @@ const MAX_PAGE_BYTES: usize = 16 << 20;
 /// Ranges up to this many entries are read on the calling task, longer ones on a thread for blocking work.
 const INLINE_PAGE: usize = 32;
 /// What one transaction may hold here.
-const LIMITS: Limits = Limits { max_ops: 65_536, max_bytes: 32 << 20, max_key: 4096 };
+const LIMITS: Limits = Limits { max_ops: 65_536, max_compares: 65_536, max_bytes: 32 << 20, max_key: 4096 };
 
 /// Bounds of an embedded store.
 #[derive(Clone, Debug)]
@@ -217,6 +220,10 @@ impl Store for EmbeddedStore {
             let read = tokio::task::spawn_blocking(move || inner.range(&prefix, after.as_deref(), limit));
             read.await.map_err(|e| StoreError::Unavailable(e.to_string()))?
         })
+    }
+
+    fn snapshot(&self) -> BoxFuture<'_, Result<(Revision, EntryStream), StoreError>> {
+        Box::pin(async move { snapshot::start(&self.inner) })
     }
 
     fn txn(&self, txn: Txn) -> BoxFuture<'_, Result<TxnResult, StoreError>> {

@@ -1,0 +1,215 @@
+//! `weft store`: backups, checks, export and import of a store nobody else writes to meanwhile.
+
+use std::fs::File;
+use std::io::{BufReader, BufWriter, Read, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::{Context, bail};
+use clap::{Args, Subcommand};
+use futures::StreamExt;
+use serde_json::Value;
+use weft_api::{ApiState, DerivedView};
+use weft_model::Object;
+use weft_store::{Store, backup, check, dump};
+
+/// Directory of the embedded store in a controller's data directory.
+const EMBEDDED: &str = "weft.redb";
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum StoreCommand {
+    /// Write everything, at one revision, to a file
+    Backup(FileArgs),
+    /// Write a backup into an empty store
+    Restore {
+        #[command(flatten)]
+        file: FileArgs,
+        /// Delete what is in the store first
+        #[arg(long)]
+        force: bool,
+    },
+    /// Check that objects, names, children, references and allotted numbers agree; fails if they do not
+    Check {
+        #[command(flatten)]
+        store: StoreArgs,
+        /// Mend what can be mended
+        #[arg(long)]
+        repair: bool,
+    },
+    /// Write all objects as JSON
+    Export(FileArgs),
+    /// Write the objects of an export, or of the existing system's database dump, into an empty store
+    #[command(after_help = "\
+A dump is what db_json_exim --export-to writes (unpack it first: gunzip). Objects keep uuids, numbers, addresses and route
+targets; what cannot be taken over is listed, and makes the command end with status 3.")]
+    Import(FileArgs),
+}
+
+/// Which store.
+#[derive(Debug, Args)]
+pub(crate) struct StoreArgs {
+    /// The controller's data directory (the controller must be down), or etcd://HOST:PORT,...
+    #[arg(long, value_name = "LOCATION", env = "WEFT_STORE")]
+    store: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct FileArgs {
+    #[command(flatten)]
+    store: StoreArgs,
+    /// File; - is standard input or output
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+}
+
+pub(crate) async fn run(command: StoreCommand) -> anyhow::Result<ExitCode> {
+    match command {
+        StoreCommand::Backup(args) => save(&args).await,
+        StoreCommand::Restore { file, force } => restore(&file, force).await,
+        StoreCommand::Check { store, repair } => verify(&store, repair).await,
+        StoreCommand::Export(args) => export(&args).await,
+        StoreCommand::Import(args) => import(&args).await,
+    }
+}
+
+/// Opens the store a location names; one that is only read must be there.
+async fn open(args: &StoreArgs, existing: bool) -> anyhow::Result<Arc<dyn Store>> {
+    let mut location = args.store.clone();
+    if !location.contains("://") {
+        let inner = Path::new(&location).join(EMBEDDED);
+        // The store's own directory holds a file of that name, a controller's data directory a directory.
+        if !inner.is_file() {
+            location = inner.to_string_lossy().into_owned();
+        }
+        if existing && !Path::new(&location).is_dir() {
+            bail!("there is no store in {}", args.store);
+        }
+    }
+    weft_store::open(&location).await.with_context(|| format!("cannot open the store {}", args.store))
+}
+
+fn output(path: &Path) -> anyhow::Result<Box<dyn Write>> {
+    if path == Path::new("-") {
+        return Ok(Box::new(std::io::stdout()));
+    }
+    let file = File::create_new(path).with_context(|| format!("cannot make {}", path.display()))?;
+    Ok(Box::new(BufWriter::new(file)))
+}
+
+fn input(path: &Path) -> anyhow::Result<Box<dyn Read + Send>> {
+    if path == Path::new("-") {
+        return Ok(Box::new(std::io::stdin()));
+    }
+    let file = File::open(path).with_context(|| format!("cannot read {}", path.display()))?;
+    Ok(Box::new(BufReader::new(file)))
+}
+
+async fn save(args: &FileArgs) -> anyhow::Result<ExitCode> {
+    let store = open(&args.store, true).await?;
+    let file = args.file.display();
+    let summary =
+        backup::write(&*store, output(&args.file)?).await.with_context(|| format!("backup {file}"))?;
+    if args.file != Path::new("-") {
+        File::open(&args.file)?.sync_all()?;
+        eprintln!("{} entries at revision {} written to {file}", summary.entries, summary.revision);
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn restore(args: &FileArgs, force: bool) -> anyhow::Result<ExitCode> {
+    let file = args.file.display();
+    if args.file == Path::new("-") {
+        bail!("a backup is read twice, so it must be a file");
+    }
+    // Whole before the first write.
+    backup::read(input(&args.file)?, |_, _| Ok(())).with_context(|| format!("{file}"))?;
+    let store = open(&args.store, false).await?;
+    let restored = backup::restore(&*store, input(&args.file)?, force).await;
+    let summary = match restored {
+        Err(error @ backup::BackupError::NotEmpty(_)) => bail!("{error}; --force deletes what it holds"),
+        other => other.with_context(|| format!("{file}"))?,
+    };
+    eprintln!("{} entries restored from {file}", summary.entries);
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn verify(args: &StoreArgs, repair: bool) -> anyhow::Result<ExitCode> {
+    let store = open(args, true).await?;
+    let findings = if repair {
+        let (writes, left) = check::repair(&*store).await?;
+        eprintln!("{writes} rows mended");
+        left
+    } else {
+        check::check(&check::rows(&*store).await?)
+    };
+    for finding in &findings {
+        let hint = if finding.repair.is_some() { "" } else { " (not to be mended by this command)" };
+        println!("{}: {}{hint}", finding.key, finding.what);
+    }
+    eprintln!("{} findings", findings.len());
+    Ok(if findings.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+async fn export(args: &FileArgs) -> anyhow::Result<ExitCode> {
+    let store = open(&args.store, true).await?;
+    let mut out = output(&args.file)?;
+    let (revision, mut pages) = store.snapshot().await?;
+    write!(out, "{{\"weft-export\": 1, \"revision\": {revision}, \"objects\": [")?;
+    let mut objects = 0usize;
+    while let Some(page) = pages.next().await {
+        for entry in page? {
+            if weft_store::layout::parse_object_key(&entry.key).is_none() {
+                continue;
+            }
+            // As stored, which is the JSON of one object.
+            let object = std::str::from_utf8(&entry.value).with_context(|| entry.key.clone())?;
+            write!(out, "{}\n{object}", if objects == 0 { "" } else { "," })?;
+            objects += 1;
+        }
+    }
+    writeln!(out, "\n]}}")?;
+    out.flush()?;
+    eprintln!("{objects} objects at revision {revision} exported");
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn import(args: &FileArgs) -> anyhow::Result<ExitCode> {
+    let file = args.file.display();
+    let mut text = Vec::new();
+    input(&args.file)?.read_to_end(&mut text)?;
+    let json: Value = serde_json::from_slice(&text).with_context(|| format!("{file} is not JSON"))?;
+    drop(text);
+    let found = read_objects(json).with_context(|| format!("{file}"))?;
+    let store = open(&args.store, false).await?;
+    if let Some(key) = backup::first_key(&*store).await? {
+        bail!("the store is not empty ({key} is there): import before the controller's first start");
+    }
+    let state = ApiState::new(Arc::clone(&store), DerivedView::start(Arc::clone(&store)));
+    let imported = weft_api::import(&state, found.objects).await.map_err(|e| anyhow::anyhow!("{e}"))?;
+    for (object_type, count) in &found.derived {
+        eprintln!("{count} of type {object_type} are made anew by the controller");
+    }
+    let left: Vec<String> = found.left.into_iter().chain(imported.left).collect();
+    left.iter().for_each(|line| println!("{line}"));
+    eprintln!("{} objects imported, {} things left out", imported.objects, left.len());
+    // The dump's own rows must agree; ours are checked as for any store.
+    let findings = check::check(&check::rows(&*store).await?);
+    findings.iter().for_each(|finding| println!("{}: {}", finding.key, finding.what));
+    Ok(if left.is_empty() && findings.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(3) })
+}
+
+/// The objects of either kind of file.
+fn read_objects(mut json: Value) -> anyhow::Result<dump::Dump> {
+    if json.get("cassandra").is_some() {
+        return Ok(dump::from_json(&json)?);
+    }
+    let Some(Value::Array(list)) = json.get_mut("objects").map(Value::take) else {
+        bail!("it is neither an export (no \"objects\") nor a database dump (no \"cassandra\")");
+    };
+    let mut objects = Vec::with_capacity(list.len());
+    for (index, object) in list.into_iter().enumerate() {
+        objects.push(Object::from_json_owned(object).with_context(|| format!("object {index}"))?);
+    }
+    Ok(dump::Dump { objects, ..dump::Dump::default() })
+}
