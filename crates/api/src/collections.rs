@@ -9,6 +9,7 @@ use axum::extract::State;
 use bytes::Bytes;
 use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, HashMap};
+use weft_model::schema::element_key;
 use weft_model::{Object, ObjectType, PropInfo, PropKind, validate};
 
 /// Applies element updates, all or none.
@@ -74,8 +75,8 @@ enum Elements {
 impl Elements {
     fn new(items: Vec<Value>, key: Option<&'static str>) -> Self {
         let Some(key) = key else { return Self::List(items) };
-        let name = |item: &Value| item.get(key).and_then(Value::as_str).map(str::to_owned);
-        let index = items.iter().enumerate().filter_map(|(at, item)| Some((name(item)?, at))).collect();
+        let index =
+            items.iter().enumerate().filter_map(|(at, item)| Some((element_key(item, key)?, at))).collect();
         Self::Map(Keyed { key, items: items.into_iter().map(Some).collect(), index })
     }
 
@@ -97,24 +98,28 @@ struct Keyed {
 impl Keyed {
     fn apply(&mut self, operation: &str, value: &Value, position: &Value) -> Result<(), ApiError> {
         let key = self.key;
-        let of_value = value.get(key).and_then(Value::as_str);
-        let named = position.as_str().or(of_value);
+        let of_value = element_key(value, key);
+        let named = match position {
+            Value::String(text) => Some(text.clone()),
+            Value::Number(number) => Some(number.to_string()),
+            _ => of_value.clone(),
+        };
         let named =
             named.ok_or_else(|| ApiError::bad_request(format!("{operation}: no position (the {key})")))?;
         match operation {
-            "set" if of_value != Some(named) => {
+            "set" if of_value.as_ref() != Some(&named) => {
                 let message = format!("set: {key} of the value is not position {}", shorten(&named.into()));
                 Err(ApiError::bad_request(message))
             }
             "set" => {
                 let end = self.items.len();
-                let at = *self.index.entry(named.to_owned()).or_insert(end);
+                let at = *self.index.entry(named).or_insert(end);
                 self.items.resize(end.max(at + 1), None);
                 self.items[at] = Some(value.clone());
                 Ok(())
             }
             "delete" => {
-                if let Some(gap) = self.index.remove(named).and_then(|at| self.items.get_mut(at)) {
+                if let Some(gap) = self.index.remove(&named).and_then(|at| self.items.get_mut(at)) {
                     *gap = None;
                 }
                 Ok(())
@@ -188,7 +193,7 @@ pub(crate) async fn get(State(state): State<ApiState>, query: Query) -> Result<J
 /// Elements with their positions: `[[value, position], ...]`.
 fn elements(items: &[Value], key: Option<&str>, position: Option<&str>) -> Result<Value, ApiError> {
     let place = |(index, item): (usize, &Value)| match key {
-        Some(key) => item.get(key).and_then(Value::as_str).unwrap_or_default().to_owned(),
+        Some(key) => element_key(item, key).unwrap_or_default(),
         None => index.to_string(),
     };
     let all = items.iter().enumerate().map(|(index, item)| (place((index, item)), item));

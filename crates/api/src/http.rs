@@ -75,16 +75,15 @@ impl<S: Send + Sync> FromRequestParts<S> for Query {
 
 /// A type named in a URL.
 pub(crate) fn type_of(name: &str) -> Result<ObjectType, ApiError> {
-    let found = ObjectType::ALL.iter().find(|t| t.name() == name);
-    found.copied().ok_or_else(|| {
+    let found = name.parse().ok().filter(|t: &ObjectType| t.name() == name);
+    found.ok_or_else(|| {
         ApiError::not_found(format!("Not found: /{}", name.chars().take(80).collect::<String>()))
     })
 }
 
 /// A collection named in a URL.
 pub(crate) fn collection_of(name: &str) -> Result<ObjectType, ApiError> {
-    let found = ObjectType::ALL.iter().find(|t| t.collection() == name);
-    found.copied().ok_or_else(|| {
+    ObjectType::from_collection(name).ok_or_else(|| {
         ApiError::not_found(format!("Not found: /{}", name.chars().take(80).collect::<String>()))
     })
 }

@@ -59,16 +59,10 @@ macro_rules! complex_types {
     (@normalize $f:path) => { Some($f) };
 }
 
-/// Declares the object types; see [`crate::objects`] for the form of an entry.
-macro_rules! object_types {
-    ($(
-        $name:ident $kebab:literal $snake:literal {
-            parents: [$($parent:ident),* $(,)?],
-            $(derived: $derived:literal,)?
-            refs: [$($ref:ident $(($flag:ident))? $({ $attr:ty })?),* $(,)?],
-            props: { $($prop:ident: $(@$kind:ident $($key:literal)?)? $type:ty $(= $default:literal)?),* $(,)? }
-        }
-    )*) => {
+/// Declares the names of the object types: in Rust, in URLs, in JSON fields. Their declarations are elsewhere
+/// (`object_types!`); one that is missing does not compile.
+macro_rules! object_names {
+    ($($name:ident $kebab:literal $snake:literal),* $(,)?) => {
         /// The types of configuration objects.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum ObjectType {
@@ -114,9 +108,21 @@ macro_rules! object_types {
                 match self { $(Self::$name => <$name as Typed>::INFO,)* }
             }
         }
+    };
+}
 
+/// Declares object types; see [`crate::objects`] for the form of an entry.
+macro_rules! object_types {
+    ($(
+        $name:ident {
+            parents: [$($parent:ident),* $(,)?],
+            $(derived: $derived:literal,)?
+            refs: [$($ref:ident $(($flag:ident))? $({ $attr:ty })?),* $(,)?],
+            props: { $($prop:ident: $(@$kind:ident $($key:literal)?)? $type:ty $(= $default:literal)?),* $(,)? }
+        }
+    )*) => {
         $(
-            #[doc = concat!("Properties of a `", $kebab, "`.")]
+            #[doc = concat!("Properties of a [`ObjectType::", stringify!($name), "`].")]
             #[derive(Debug, Clone, Default, PartialEq, serde::Serialize, serde::Deserialize)]
             #[serde(default)]
             #[allow(missing_docs, non_snake_case)]
@@ -140,11 +146,14 @@ macro_rules! object_types {
                 const INFO: &'static TypeInfo = &TypeInfo {
                     object_type: ObjectType::$name,
                     parents: &[$(ObjectType::$parent),*],
-                    refs: &[$(RefInfo {
-                        to: ObjectType::$ref,
-                        attr: object_types!(@attr $($attr)?),
-                        system: object_types!(@system $($flag)?),
-                    }),*],
+                    refs: &[
+                        $(RefInfo {
+                            to: ObjectType::$ref,
+                            attr: object_types!(@attr $($attr)?),
+                            system: object_types!(@system $($flag)?),
+                        },)*
+                        TAG_REFERENCE,
+                    ],
                     props: &[$(PropInfo {
                         name: stringify!($prop),
                         kind: object_types!(@kind [$type] $($kind $($key)?)?),

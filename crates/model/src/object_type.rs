@@ -10,6 +10,16 @@ use std::sync::LazyLock;
 static BY_NAME: LazyLock<HashMap<&'static str, ObjectType>> =
     LazyLock::new(|| ObjectType::ALL.iter().flat_map(|t| [(t.name(), *t), (t.json_name(), *t)]).collect());
 
+static BY_COLLECTION: LazyLock<HashMap<&'static str, ObjectType>> =
+    LazyLock::new(|| ObjectType::ALL.iter().map(|t| (t.collection(), *t)).collect());
+
+impl ObjectType {
+    /// The type of a collection in URLs, e.g. `virtual-networks`.
+    pub fn from_collection(name: &str) -> Option<ObjectType> {
+        BY_COLLECTION.get(name).copied()
+    }
+}
+
 impl fmt::Display for ObjectType {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.name())

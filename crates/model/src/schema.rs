@@ -3,6 +3,7 @@
 
 use crate::ObjectType;
 use serde_json::{Map, Value};
+use std::sync::LazyLock;
 
 /// The type of one JSON value, with the limits it must keep.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -118,6 +119,15 @@ pub struct RefInfo {
     pub system: bool,
 }
 
+/// The key of an element of a map property as text: keys are texts or numbers. `None` if it has none.
+pub fn element_key(item: &Value, key: &str) -> Option<String> {
+    match item.get(key)? {
+        Value::String(text) => Some(text.clone()),
+        Value::Number(number) => Some(number.to_string()),
+        _ => None,
+    }
+}
+
 /// Everything known about an object type.
 #[derive(Debug)]
 pub struct TypeInfo {
@@ -151,16 +161,39 @@ impl TypeInfo {
 
     /// Types that may live under this one.
     pub fn children(&self) -> impl Iterator<Item = ObjectType> + use<> {
-        let own = self.object_type;
-        ObjectType::ALL.iter().copied().filter(move |t| t.info().parents.contains(&own))
+        KIN[self.object_type as usize].children.iter().copied()
     }
 
     /// Types that may refer to this one.
     pub fn referrers(&self) -> impl Iterator<Item = ObjectType> + use<> {
-        let own = self.object_type;
-        ObjectType::ALL.iter().copied().filter(move |t| t.info().reference(own).is_some())
+        KIN[self.object_type as usize].referrers.iter().copied()
     }
 }
+
+/// What the declarations of other types say about one type.
+#[derive(Default)]
+struct Kin {
+    children: Vec<ObjectType>,
+    referrers: Vec<ObjectType>,
+}
+
+/// By position in [`ObjectType::ALL`]; looked up with every read of an object, so worked out once.
+static KIN: LazyLock<Vec<Kin>> = LazyLock::new(|| {
+    let mut kin: Vec<Kin> = ObjectType::ALL.iter().map(|_| Kin::default()).collect();
+    for object_type in ObjectType::ALL {
+        let info = object_type.info();
+        for parent in info.parents {
+            kin[*parent as usize].children.push(*object_type);
+        }
+        for reference in info.refs {
+            kin[reference.to as usize].referrers.push(*object_type);
+        }
+    }
+    kin
+});
+
+/// The reference to tags that objects of every type may hold.
+pub const TAG_REFERENCE: RefInfo = RefInfo { to: ObjectType::Tag, attr: None, system: false };
 
 /// Properties every object has.
 pub const COMMON_PROPS: &[PropInfo] = &[

@@ -1,7 +1,7 @@
 //! Checking JSON against declarations, and bringing it into the stored form: nulls dropped, numbers given as text
 //! turned into numbers, unknown keys refused.
 
-use crate::schema::{PropInfo, PropKind, StructInfo, ValueType};
+use crate::schema::{PropInfo, PropKind, StructInfo, ValueType, element_key};
 use crate::{ModelError, ObjectType};
 use serde_json::{Map, Value};
 use std::net::IpAddr;
@@ -158,7 +158,7 @@ fn unique_keys(prop: &PropInfo, checked: &Value) -> Result<(), ModelError> {
     let Some(items) = checked.get(field).and_then(Value::as_array) else { return Ok(()) };
     let mut seen = std::collections::BTreeSet::new();
     for item in items {
-        let Some(name) = item.get(key).and_then(Value::as_str) else {
+        let Some(name) = element_key(item, key) else {
             return Err(error(item, prop.name, format!("{key} is missing")));
         };
         if !seen.insert(name) {

@@ -29,6 +29,8 @@ complex_types! {
         security_group_rule: i64,
         subnet: i64,
         global_vrouter_config: i64,
+        loadbalancer: i64,
+        loadbalancer_listener: i64,
         loadbalancer_pool: i64,
         loadbalancer_member: i64,
         loadbalancer_healthmonitor: i64,

@@ -62,4 +62,13 @@ complex_types! {
         routing_instance: String,
         ignore_acl: bool,
     }
+    BridgeDomainMembershipType {
+        vlan_tag: Dot1QTagType,
+    }
+    VMIVirtualPortGroupAttributes {
+        vlan_tag: VlanIdType,
+        native_vlan_tag: VlanIdType,
+    }
+    AttachmentAddressType {
+    }
 }

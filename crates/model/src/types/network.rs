@@ -163,4 +163,26 @@ complex_types! {
         record_mx_preference: i64,
         record_source_name: String,
     }
+    RoutingPolicyType {
+        sequence: SequenceNumberType,
+    }
+    FloatingIpPoolSubnetType {
+        subnet_uuid: [String],
+    }
+    PortMappings {
+        port_mappings: [PortMap],
+    }
+    PortMap {
+        protocol: String,
+        src_port: i64,
+        dst_port: i64,
+    }
+    MulticastSourceGroups {
+        multicast_source_group: [MulticastSourceGroup],
+    }
+    MulticastSourceGroup {
+        source_address: IpAddressType,
+        group_address: IpAddressType,
+        action: SimpleActionType,
+    }
 }

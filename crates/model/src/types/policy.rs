@@ -45,12 +45,16 @@ complex_types! {
         simple_action: SimpleActionType,
         gateway_name: String,
         apply_service: [String],
+        service_properties: ServicePropertiesType,
         mirror_to: MirrorActionType,
         assign_routing_instance: String,
         log: bool,
         alert: bool,
         qos_action: String,
         host_based_service: bool,
+    }
+    ServicePropertiesType {
+        retain_as_path: bool,
     }
     AclEntriesType {
         dynamic: bool,
@@ -61,5 +65,12 @@ complex_types! {
         action_list: ActionListType,
         rule_uuid: String,
         direction: DirectionType,
+    }
+    SecurityLoggingObjectRuleListType {
+        rule: [SecurityLoggingObjectRuleEntryType],
+    }
+    SecurityLoggingObjectRuleEntryType {
+        rule_uuid: String,
+        rate: i64,
     }
 }

@@ -98,4 +98,93 @@ complex_types! {
         route_target: [String],
         community: [String],
     }
+    ServiceInterfaceTag {
+        interface_type: ServiceInterfaceType,
+    }
+    PolicyStatementType {
+        term: [PolicyTermType],
+    }
+    PolicyTermType {
+        term_match_condition: TermMatchConditionType,
+        term_action_list: TermActionListType,
+    }
+    TermMatchConditionType {
+        protocol: [PathSourceType],
+        prefix: [PrefixMatchType],
+        community: String,
+        community_list: [String],
+        community_match_all: bool,
+        extcommunity_list: [String],
+        extcommunity_match_all: bool,
+        family: FamilyType,
+        as_path: [i64],
+        external: ExternalRouteType,
+        local_pref: i64,
+        nlri_route_type: [i64],
+        prefix_list: [PrefixListMatchType],
+        route_filter: RouteFilterType,
+    }
+    PrefixMatchType {
+        prefix: String,
+        prefix_type: PrefixType,
+    }
+    PrefixListMatchType {
+        interface_route_table_uuid: [String],
+        prefix_type: PrefixType,
+    }
+    RouteFilterType {
+        route_filter_properties: [RouteFilterProperties],
+    }
+    RouteFilterProperties {
+        route: String,
+        route_type: RouteFType,
+        route_type_value: String,
+    }
+    TermActionListType {
+        update: ActionUpdateType,
+        action: ActionType,
+        action_next_value: ActionNextValue,
+        external: ExternalRouteType,
+        as_path_expand: String,
+        as_path_prepend: String,
+    }
+    ActionUpdateType {
+        as_path: ActionAsPathType,
+        community: ActionCommunityType,
+        extcommunity: ActionExtCommunityType,
+        local_pref: i64,
+        med: i64,
+    }
+    ActionAsPathType {
+        expand: AsListType,
+    }
+    AsListType {
+        asn_list: [i64],
+    }
+    ActionCommunityType {
+        add: CommunityListType,
+        remove: CommunityListType,
+        set: CommunityListType,
+    }
+    CommunityListType {
+        community: [CommunityAttribute],
+    }
+    ActionExtCommunityType {
+        add: ExtCommunityListType,
+        remove: ExtCommunityListType,
+        set: ExtCommunityListType,
+    }
+    ExtCommunityListType {
+        community: [String],
+    }
+    RoutingPolicyServiceInstanceType {
+        left_sequence: SequenceNumberType,
+        right_sequence: SequenceNumberType,
+    }
+    RouteListType {
+        route: [String],
+    }
+    LogicalRouterVirtualNetworkType {
+        logical_router_virtual_network_type: LogicalRouterVirtualNetworkEnumType,
+    }
 }

@@ -80,4 +80,35 @@ complex_types! {
         port_range: PortType,
         port_count: String,
     }
+    RbacRuleEntriesType {
+        rbac_rule: [RbacRuleType],
+    }
+    RbacRuleType {
+        rule_object: String,
+        rule_field: String,
+        rule_perms: [RbacPermType],
+    }
+    RbacPermType {
+        role_name: String,
+        role_crud: String,
+    }
+    AlarmOrList {
+        or_list: [AlarmAndList],
+    }
+    AlarmAndList {
+        and_list: [AlarmExpression],
+    }
+    AlarmExpression {
+        operation: AlarmOperation,
+        operand1: String,
+        operand2: AlarmOperand2,
+        variables: [String],
+    }
+    AlarmOperand2 {
+        uve_attribute: String,
+        json_value: String,
+    }
+    UveKeysType {
+        uve_key: [String],
+    }
 }
