@@ -26,7 +26,9 @@ fn wanted(object: &Object) -> Result<(BTreeSet<String>, Vec<String>), AnyError> 
     let ops = layout::put_ops(object, None)?;
     let keys = ops.iter().map(|op| op.key().to_owned()).filter(|key| *key != own).collect();
     let linked = object.refs.iter().flat_map(|(to, list)| list.iter().map(move |r| (*to, r.uuid)));
-    let linked = linked.chain(object.parent).map(|(to, uuid)| layout::object_key(to, uuid)).collect();
+    // Derived objects have no rows.
+    let linked = linked.chain(object.parent).filter(|(to, _)| !to.info().derived);
+    let linked = linked.map(|(to, uuid)| layout::object_key(to, uuid)).collect();
     Ok((keys, linked))
 }
 

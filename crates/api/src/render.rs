@@ -209,7 +209,6 @@ async fn back_references(
         for (object_type, uuid, attr) in referrers.into_iter().filter(|r| r.0 == from) {
             out.extend(state.load(object_type, uuid).await?.map(|loaded| (loaded.object, attr)));
         }
-        return Ok(out);
     }
     for member in state.back_refs_of_type(to, from).await? {
         if let Some(loaded) = state.load(from, member.uuid).await? {

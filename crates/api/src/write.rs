@@ -228,11 +228,11 @@ async fn system_refs_unchanged(state: &ApiState, object: &Object, input: &Input)
         if !system || list.is_empty() {
             continue;
         }
-        let held = state.derived_current().await?.refs(object.object_type, object.uuid);
+        let derived = state.derived_current().await?.refs(object.object_type, object.uuid);
+        let derived = derived.iter().filter(|(t, _)| t == to).map(|(_, reference)| reference);
+        let held: Vec<&Reference> = derived.chain(object.refs_to(*to)).collect();
         let known = |input: &RefInput| {
-            held.iter().any(|(t, r)| {
-                t == to && (input.uuid == Some(r.uuid) || input.to.as_ref() == Some(&r.fq_name))
-            })
+            held.iter().any(|r| input.uuid == Some(r.uuid) || input.to.as_ref() == Some(&r.fq_name))
         };
         if !list.iter().all(known) {
             let message = format!("{} are written by the system", to.refs_field());
@@ -388,8 +388,33 @@ async fn plan_delete(
         plan.not_linked_since(uuid, link.map(|entry| entry.mod_revision));
         open.extend(default_children(state, (object_type, uuid), view).await?);
         release_referrers(state, plan, (object_type, uuid), root, view).await?;
+        derived_unused(state, plan, (object_type, uuid), view).await?;
         hooks::delete(&mut Context { state, plan }, &loaded.object).await?;
         plan.delete_object(&loaded.object, loaded.revision);
+    }
+    Ok(())
+}
+
+/// Objects that are derived from this one go with it: nobody may be under them or refer to them.
+async fn derived_unused(
+    state: &ApiState,
+    plan: &mut Plan,
+    owner: (ObjectType, Uuid),
+    view: &View,
+) -> Result<(), ApiError> {
+    if !owner.0.info().children().any(|child| child.info().derived) {
+        return Ok(());
+    }
+    for derived in state.derived_current().await?.children(owner.1) {
+        let link = state.store().get(&layout::link_key(derived.uuid)).await?;
+        plan.not_linked_since(derived.uuid, link.map(|entry| entry.mod_revision));
+        let mut users = state.children(derived.object_type, derived.uuid).await?;
+        users.extend(state.back_refs(derived.object_type, derived.uuid).await?);
+        users.retain(|user| user.uuid != owner.1);
+        if !users.is_empty() {
+            let what = format!("{} {} is still in use", derived.object_type, derived.fq_name);
+            return Err(blocked(&what, &users, view));
+        }
     }
     Ok(())
 }
