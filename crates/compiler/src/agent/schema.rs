@@ -161,7 +161,14 @@ mod tests {
         assert!(from(ObjectType::VirtualNetwork).is_superset(&BTreeSet::from(network)));
         assert!(!from(ObjectType::VirtualNetwork).contains(&ObjectType::VirtualMachineInterface));
         assert_eq!(from(ObjectType::SecurityGroup), BTreeSet::from([ObjectType::AccessControlList]));
-        assert_eq!(from(ObjectType::GlobalSystemConfig), BTreeSet::from([ObjectType::GlobalVrouterConfig]));
-        assert!(from(ObjectType::Project).is_empty());
+        let system = [
+            ObjectType::GlobalVrouterConfig,
+            ObjectType::GlobalQosConfig,
+            ObjectType::QosConfig,
+            ObjectType::BgpRouter,
+        ];
+        assert_eq!(from(ObjectType::GlobalSystemConfig), BTreeSet::from(system));
+        let project = [ObjectType::Tag, ObjectType::LogicalRouter, ObjectType::HostBasedService];
+        assert_eq!(from(ObjectType::Project), BTreeSet::from(project));
     }
 }
