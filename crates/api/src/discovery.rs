@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use weft_model::ObjectType;
 
 /// Actions: name, method, path.
-const ACTIONS: &[(&str, &str, &str)] = &[
+pub(crate) const ACTIONS: &[(&str, &str, &str)] = &[
     ("name-to-id", "POST", "/fqname-to-id"),
     ("id-to-name", "POST", "/id-to-fqname"),
     ("ref-update", "POST", "/ref-update"),

@@ -18,6 +18,7 @@ mod ips;
 mod list;
 mod names;
 mod objects;
+pub mod openapi;
 pub mod parse;
 mod plan;
 mod refs;
@@ -49,6 +50,10 @@ pub const MAX_BODY_BYTES: usize = 1 << 20;
 pub fn router(state: ApiState) -> Router {
     Router::new()
         .route("/", get(discovery::document))
+        .route("/openapi.json", get(openapi::json))
+        .route("/documentation", get(openapi::page))
+        .route("/documentation/", get(openapi::page))
+        .route("/documentation/index.html", get(openapi::page))
         .route("/aaa-mode", get(discovery::aaa_mode))
         .route("/fqname-to-id", post(names::to_id))
         .route("/id-to-fqname", post(names::to_name))

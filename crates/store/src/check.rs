@@ -99,7 +99,8 @@ fn object_rows(
         accounted.insert(op.key().to_owned());
     }
     let linked = object.refs.iter().flat_map(|(to, list)| list.iter().map(move |r| (*to, r.uuid)));
-    for (object_type, uuid) in linked.chain(object.parent) {
+    // Derived objects have no rows.
+    for (object_type, uuid) in linked.chain(object.parent).filter(|(to, _)| !to.info().derived) {
         let target = layout::object_key(object_type, uuid);
         if !rows.contains_key(&target) {
             out.push(finding(format!("{target} is gone"), drop_reference(object, uuid)));
