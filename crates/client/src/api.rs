@@ -5,6 +5,11 @@ use weft_model::{FqName, ObjectType};
 
 use crate::{ClientError, HttpClient};
 
+/// Names or uuids asked for at once.
+const BULK: usize = 200;
+/// Objects of one page, as text for a query.
+const PAGE: &str = "5000";
+
 /// The object API of one server.
 #[derive(Debug, Clone)]
 pub struct Api {
@@ -67,15 +72,97 @@ impl Api {
     /// # Errors
     /// As the server answers.
     pub async fn list(&self, kind: ObjectType, detail: bool) -> Result<Vec<Value>, ClientError> {
-        let path = format!("/{}", kind.collection());
-        let query: &[(&str, &str)] = if detail { &[("detail", "true")] } else { &[] };
-        let mut answer = self.http.get(&path, query).await?;
-        let Some(Value::Array(items)) = answer.get_mut(kind.collection()).map(Value::take) else {
-            return Err(ClientError::Answer { path, reason: format!("no list {}", kind.collection()) });
-        };
-        if !detail {
-            return Ok(items);
+        if detail {
+            return self.select(kind, &[]).await;
         }
+        let path = format!("/{}", kind.collection());
+        items(self.http.get(&path, &[]).await?, kind, &path)
+    }
+
+    /// The objects of these names that exist: names and uuids, or whole with `detail` (without children and back
+    /// references).
+    ///
+    /// # Errors
+    /// As the server answers.
+    pub async fn by_names(
+        &self,
+        kind: ObjectType,
+        names: &[Vec<String>],
+        detail: bool,
+    ) -> Result<Vec<Value>, ClientError> {
+        let mut found = Vec::new();
+        // Lists of names are separated by commas, and colons in a name cannot be told from those between its parts.
+        let odd = |name: &&Vec<String>| name.iter().any(|part| part.contains([',', ':']));
+        for name in names.iter().filter(odd) {
+            if let Some(uuid) = self.find(kind, &FqName(name.clone())).await? {
+                found.push(match detail {
+                    true => self.read(kind, &uuid).await?,
+                    false => json!({"uuid": uuid, "fq_name": name}),
+                });
+            }
+        }
+        let plain: Vec<String> = names.iter().filter(|name| !odd(name)).map(|name| name.join(":")).collect();
+        for chunk in plain.chunks(BULK) {
+            found.extend(self.bulk(kind, "fq_names", chunk, detail).await?);
+        }
+        Ok(found)
+    }
+
+    /// The objects of these uuids that exist, whole (without children and back references).
+    ///
+    /// # Errors
+    /// As the server answers.
+    pub async fn by_uuids(&self, kind: ObjectType, uuids: &[String]) -> Result<Vec<Value>, ClientError> {
+        let mut found = Vec::new();
+        for chunk in uuids.chunks(BULK) {
+            found.extend(self.bulk(kind, "obj_uuids", chunk, true).await?);
+        }
+        Ok(found)
+    }
+
+    async fn bulk(
+        &self,
+        kind: ObjectType,
+        key: &str,
+        values: &[String],
+        detail: bool,
+    ) -> Result<Vec<Value>, ClientError> {
+        let path = "/list-bulk-collection";
+        let body = json!({"type": kind.name(), key: values.join(","), "detail": detail});
+        let items = items(self.http.post(path, &body).await?, kind, path)?;
+        if detail { items.into_iter().map(|item| unwrap(item, kind, path)).collect() } else { Ok(items) }
+    }
+
+    /// One field of all objects of a type, page by page; nothing if the server does not know the type.
+    ///
+    /// # Errors
+    /// As the server answers.
+    pub async fn list_fields(&self, kind: ObjectType, field: &str) -> Result<Vec<Value>, ClientError> {
+        let path = format!("/{}", kind.collection());
+        let (mut all, mut marker) = (Vec::new(), String::new());
+        loop {
+            let query = [("fields", field), ("page_limit", PAGE), ("page_marker", marker.as_str())];
+            let answer = match self.http.get(&path, &query).await {
+                Err(ClientError::Status { status: 404, .. }) if all.is_empty() => return Ok(all),
+                other => other?,
+            };
+            let next = answer.get("marker").and_then(Value::as_str).map(str::to_owned);
+            all.extend(items(answer, kind, &path)?);
+            match next {
+                Some(next) if next != marker => marker = next,
+                _ => return Ok(all),
+            }
+        }
+    }
+
+    /// Objects of a type, whole, that a query selects (`parent_id`, `filters`).
+    ///
+    /// # Errors
+    /// As the server answers.
+    pub async fn select(&self, kind: ObjectType, query: &[(&str, &str)]) -> Result<Vec<Value>, ClientError> {
+        let path = format!("/{}", kind.collection());
+        let query: Vec<(&str, &str)> = query.iter().copied().chain([("detail", "true")]).collect();
+        let items = items(self.http.get(&path, &query).await?, kind, &path)?;
         items.into_iter().map(|item| unwrap(item, kind, &path)).collect()
     }
 
@@ -152,6 +239,16 @@ pub fn object_type(name: &str) -> Result<ObjectType, ClientError> {
 pub fn fq_name_of(object: &Value) -> Vec<String> {
     let parts = object.get("fq_name").and_then(Value::as_array);
     parts.map(|p| p.iter().filter_map(Value::as_str).map(str::to_owned).collect()).unwrap_or_default()
+}
+
+fn items(mut answer: Value, kind: ObjectType, path: &str) -> Result<Vec<Value>, ClientError> {
+    match answer.get_mut(kind.collection()).map(Value::take) {
+        Some(Value::Array(items)) => Ok(items),
+        _ => Err(ClientError::Answer {
+            path: path.to_owned(),
+            reason: format!("no list {}", kind.collection()),
+        }),
+    }
 }
 
 fn unwrap(mut answer: Value, kind: ObjectType, path: &str) -> Result<Value, ClientError> {

@@ -1,17 +1,15 @@
-//! Bringing objects to a wanted state: create what is absent, change what differs, leave the rest alone.
+//! Bringing objects to a wanted state: carrying out a [`Plan`].
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 use weft_model::{FqName, ObjectType};
 
-use crate::diff::{Difference, compare, compare_refs};
-use crate::documents::Document;
-use crate::{Api, ClientError};
+pub use crate::order::order;
 
-/// Fields that name an object rather than describe it: never sent in an update.
-const IDENTITY: [&str; 7] = ["fq_name", "uuid", "parent_type", "parent_uuid", "parent_href", "href", "name"];
+use crate::documents::Document;
+use crate::plan::{Options, Plan, Step, Verb, decide};
+use crate::{Api, ClientError};
 
 /// What was done, or in a dry run would be done, with one object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,118 +47,201 @@ pub struct Applied {
     pub changes: Vec<String>,
 }
 
-/// Applies objects in an order in which parents and references come first (see [`order`]).
-///
-/// # Errors
-/// At the first object the server refuses; earlier ones stay applied.
-pub async fn apply(api: &Api, documents: Vec<Document>, dry_run: bool) -> Result<Vec<Applied>, ClientError> {
-    let mut done = Vec::new();
-    for document in order(documents) {
-        done.push(apply_one(api, &document, dry_run).await?);
-    }
-    Ok(done)
-}
-
-/// Applies one object.
+/// Applies one object; it becomes no member of any set.
 ///
 /// # Errors
 /// As the server answers.
 pub async fn apply_one(api: &Api, document: &Document, dry_run: bool) -> Result<Applied, ClientError> {
-    let kind = document.kind;
-    let done =
-        |uuid, action, changes| Applied { kind, fq_name: document.fq_name.clone(), uuid, action, changes };
-    let Some(uuid) = api.find(kind, &FqName(document.fq_name.clone())).await? else {
-        let changes = wanted_fields(document).map(|(k, v)| format!("+ {k}: {v}")).collect();
-        if dry_run {
-            return Ok(done(None, Action::Created, changes));
-        }
-        let answer = api.create(kind, &document.fields).await?;
-        let uuid = answer.get("uuid").and_then(Value::as_str).map(str::to_owned);
-        return Ok(done(uuid, Action::Created, changes));
+    let found = api.find(document.kind, &FqName(document.fq_name.clone())).await?;
+    let present = match &found {
+        Some(uuid) => Some(api.read(document.kind, uuid).await?),
+        None => None,
     };
-    let present = api.read(kind, &uuid).await?;
-    let (fields, differences) = changed_fields(&present, document);
-    let changes = differences.iter().map(render).collect();
-    if fields.is_empty() {
-        return Ok(done(Some(uuid), Action::Unchanged, changes));
-    }
-    if !dry_run {
-        api.update(kind, &uuid, &fields).await?;
-    }
-    Ok(done(Some(uuid), Action::Updated, changes))
+    let step = decide(document.clone(), present.as_ref(), &Options::default())
+        .map_err(|m| ClientError::Mistakes(vec![m]))?;
+    let uuid = if dry_run { found } else { write(api, &step).await? };
+    let action = match step.verb {
+        Verb::Create => Action::Created,
+        Verb::Update => Action::Updated,
+        Verb::Keep | Verb::Delete => Action::Unchanged,
+    };
+    Ok(Applied { kind: step.kind, fq_name: step.fq_name, uuid, action, changes: step.changes })
 }
 
-fn wanted_fields(document: &Document) -> impl Iterator<Item = (&String, &Value)> {
-    document.fields.iter().filter(|(name, _)| !IDENTITY.contains(&name.as_str()))
+/// How one step ended.
+#[derive(Debug)]
+pub enum Outcome {
+    /// As planned.
+    Done,
+    /// The server refused; the error names the place in the file where that can be told.
+    Failed(ClientError),
+    /// Not tried, for this reason.
+    Skipped(String),
 }
 
-fn changed_fields(present: &Value, document: &Document) -> (Map<String, Value>, Vec<Difference>) {
-    let mut fields = Map::new();
-    let mut all = Vec::new();
-    for (name, wanted) in wanted_fields(document) {
-        let before = all.len();
-        let have = present.get(name);
-        if name.ends_with("_refs") {
-            compare_refs(name, have, wanted, &mut all);
-        } else {
-            compare(name, have, wanted, &mut all);
+/// How many steps ended how.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Summary {
+    /// Objects made.
+    pub created: usize,
+    /// Objects changed.
+    pub updated: usize,
+    /// Objects that were as they should be.
+    pub unchanged: usize,
+    /// Objects taken away.
+    pub deleted: usize,
+    /// Steps the server refused.
+    pub failed: usize,
+    /// Steps not tried because of others that failed.
+    pub skipped: usize,
+}
+
+impl Summary {
+    /// Whether everything was done.
+    pub fn complete(&self) -> bool {
+        self.failed + self.skipped == 0
+    }
+
+    /// Counts a step that was done, or in a dry run would be.
+    pub fn count(&mut self, verb: Verb) {
+        match verb {
+            Verb::Create => self.created += 1,
+            Verb::Update => self.updated += 1,
+            Verb::Keep => self.unchanged += 1,
+            Verb::Delete => self.deleted += 1,
         }
-        if all.len() > before {
-            let value = if wanted.is_null() && name.ends_with("_refs") { json!([]) } else { wanted.clone() };
-            fields.insert(name.clone(), value);
+    }
+}
+
+impl fmt::Display for Summary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { created, updated, unchanged, deleted, failed, skipped } = self;
+        write!(f, "{created} created, {updated} updated, {unchanged} unchanged, {deleted} deleted")?;
+        if self.complete() { Ok(()) } else { write!(f, ", {failed} failed, {skipped} skipped") }
+    }
+}
+
+/// Carries out a plan and goes on after failures, except with what needs what failed. Nothing is deleted unless everything
+/// else was done. `told` hears of every step when it has ended.
+pub async fn run(api: &Api, plan: &mut Plan, mut told: impl FnMut(&Step, &Outcome)) -> Summary {
+    let mut summary = Summary::default();
+    let mut ended: Vec<bool> = Vec::with_capacity(plan.steps.len());
+    let (mut later, mut made_all) = (Vec::new(), true);
+    let first_delete = plan.steps.iter().position(|s| s.verb == Verb::Delete).unwrap_or(plan.steps.len());
+    for own in 0..plan.steps.len() {
+        if own == first_delete {
+            made_all &= complete(api, &plan.steps, &later, &mut summary, &mut told).await;
+            later.clear();
         }
-    }
-    (fields, all)
-}
-
-fn render(difference: &Difference) -> String {
-    let Difference { path, old, new } = difference;
-    match (old, new) {
-        (Some(old), Some(new)) => format!("~ {path}: {old} -> {new}"),
-        (Some(old), None) => format!("- {path}: {old}"),
-        (None, Some(new)) => format!("+ {path}: {new}"),
-        (None, None) => format!("~ {path}"),
-    }
-}
-
-/// Puts parents and referenced objects of the same set before those that need them, keeping the given order otherwise.
-/// Objects that need each other stay in the given order.
-pub fn order(documents: Vec<Document>) -> Vec<Document> {
-    let index: BTreeMap<(ObjectType, Vec<String>), usize> =
-        documents.iter().enumerate().map(|(i, d)| ((d.kind, d.fq_name.clone()), i)).collect();
-    let needs: Vec<BTreeSet<usize>> = documents.iter().map(|d| needed(d, &index)).collect();
-    let mut placed = vec![false; documents.len()];
-    let mut sequence = Vec::with_capacity(documents.len());
-    while sequence.len() < documents.len() {
-        let free = |i: &usize| !placed[*i];
-        let ready =
-            (0..documents.len()).filter(free).find(|i| needs[*i].iter().all(|n| placed[*n] || n == i));
-        let Some(next) = ready.or_else(|| (0..documents.len()).find(free)) else { break };
-        placed[next] = true;
-        sequence.push(next);
-    }
-    let mut slots: Vec<Option<Document>> = documents.into_iter().map(Some).collect();
-    sequence.into_iter().filter_map(|i| slots[i].take()).collect()
-}
-
-fn needed(document: &Document, index: &BTreeMap<(ObjectType, Vec<String>), usize>) -> BTreeSet<usize> {
-    let mut found = BTreeSet::new();
-    let parent =
-        document.fields.get("parent_type").and_then(Value::as_str).and_then(|t| t.parse::<ObjectType>().ok());
-    if let (Some(parent), Some((_, rest))) = (parent, document.fq_name.split_last()) {
-        found.extend(index.get(&(parent, rest.to_vec())));
-    }
-    for (field, value) in &document.fields {
-        let Some(kind) = field.strip_suffix("_refs").and_then(|t| t.parse::<ObjectType>().ok()) else {
-            continue;
+        let step = &plan.steps[own];
+        let outcome = match hindrance(plan, own, &ended, made_all) {
+            Some(reason) => Outcome::Skipped(reason),
+            None => match write(api, step).await {
+                Ok(_) => Outcome::Done,
+                Err(e) => Outcome::Failed(blame(step, e)),
+            },
         };
-        for item in value.as_array().into_iter().flatten() {
-            let to = item.get("to").and_then(Value::as_array).into_iter().flatten();
-            let name: Vec<String> = to.filter_map(Value::as_str).map(str::to_owned).collect();
-            found.extend(index.get(&(kind, name)));
+        let done = matches!(outcome, Outcome::Done);
+        made_all &= done || step.verb == Verb::Delete;
+        ended.push(done);
+        match &outcome {
+            Outcome::Done => summary.count(step.verb),
+            Outcome::Failed(_) => summary.failed += 1,
+            Outcome::Skipped(_) => summary.skipped += 1,
+        }
+        if done && !step.later.is_empty() {
+            later.push(own);
+        }
+        told(step, &outcome);
+    }
+    complete(api, &plan.steps, &later, &mut summary, &mut told).await;
+    summary
+}
+
+/// References that had to wait until everything was there.
+async fn complete(
+    api: &Api,
+    steps: &[Step],
+    later: &[usize],
+    summary: &mut Summary,
+    told: &mut impl FnMut(&Step, &Outcome),
+) -> bool {
+    let mut all = true;
+    for step in later.iter().map(|i| &steps[*i]) {
+        let result = match api.find(step.kind, &FqName(step.fq_name.clone())).await {
+            Ok(Some(uuid)) => api.update(step.kind, &uuid, &step.later).await,
+            Ok(None) => Err(ClientError::NoSuchObject {
+                object_type: step.kind.name().to_owned(),
+                name: step.fq_name.join(":"),
+            }),
+            Err(e) => Err(e),
+        };
+        if let Err(e) = result {
+            all = false;
+            summary.failed += 1;
+            told(step, &Outcome::Failed(blame(step, e)));
         }
     }
-    found
+    all
+}
+
+/// Why a step is not tried, if so.
+fn hindrance(plan: &Plan, own: usize, ended: &[bool], made_all: bool) -> Option<String> {
+    let step = &plan.steps[own];
+    if step.verb == Verb::Delete && !made_all {
+        return Some("nothing is deleted until everything else is applied".into());
+    }
+    let failed = step.needs.iter().find(|n| !ended.get(**n).copied().unwrap_or(false))?;
+    let other = plan.steps[*failed].title();
+    Some(match step.verb {
+        Verb::Delete => format!("{other} is still there"),
+        _ => format!("it needs {other}"),
+    })
+}
+
+fn blame(step: &Step, error: ClientError) -> ClientError {
+    match &step.document {
+        Some(document) => document.blame(error),
+        None => error,
+    }
+}
+
+/// Does one step; the uuid of the object, if it has one then.
+async fn write(api: &Api, step: &Step) -> Result<Option<String>, ClientError> {
+    match (step.verb, &step.uuid) {
+        (Verb::Create, _) => {
+            let answer = api.create(step.kind, &step.fields).await?;
+            return Ok(answer.get("uuid").and_then(Value::as_str).map(str::to_owned));
+        }
+        (Verb::Update, Some(uuid)) => api.update(step.kind, uuid, &step.fields).await?,
+        (Verb::Delete, Some(uuid)) => delete(api, step, uuid).await?,
+        (Verb::Keep, _) | (_, None) => {}
+    }
+    Ok(step.uuid.clone())
+}
+
+async fn delete(api: &Api, step: &Step, uuid: &str) -> Result<(), ClientError> {
+    for (kind, referrer) in &step.release {
+        api.ref_update("DELETE", (*kind, referrer), (step.kind, uuid)).await?;
+    }
+    match api.delete(step.kind, uuid).await {
+        // Somebody else was faster.
+        Err(ClientError::Status { status: 404, .. }) => Ok(()),
+        other => other,
+    }
+}
+
+/// Sends fields that a user changed in an object.
+///
+/// # Errors
+/// As the server answers, at the place in the text.
+pub async fn update(
+    api: &Api,
+    document: &Document,
+    uuid: &str,
+    fields: &Map<String, Value>,
+) -> Result<(), ClientError> {
+    api.update(document.kind, uuid, fields).await.map_err(|e| document.blame(e))
 }
 
 #[cfg(test)]
@@ -168,28 +249,28 @@ mod tests {
     use super::*;
     use crate::documents::parse;
 
-    #[test]
-    fn parents_and_references_come_first() {
-        let text = "- virtual-network: {fq_name: d:p:n, network_policy_refs: [d:p:x]}\n- network-policy: {fq_name: d:p:x}\n- project: {fq_name: d:p}\n- project: {fq_name: d:q}\n";
-        let names: Vec<String> = order(parse(text, "t").unwrap()).iter().map(Document::name).collect();
-        assert_eq!(names, ["d:p", "d:p:x", "d:p:n", "d:q"]);
+    fn plan() -> Plan {
+        let text =
+            "- project: {fq_name: d:p}\n- virtual-network: {fq_name: d:p:n}\n- project: {fq_name: d:q}\n";
+        let documents = parse(text, "t").unwrap();
+        let mut steps: Vec<Step> =
+            documents.into_iter().map(|d| decide(d, None, &Options::default()).unwrap()).collect();
+        steps[1].needs = vec![0];
+        steps[2].verb = Verb::Delete;
+        Plan { steps }
     }
 
     #[test]
-    fn objects_that_need_each_other_are_all_kept() {
-        let text = "- virtual-network: {fq_name: d:p:a, virtual_network_refs: [d:p:b]}\n- virtual-network: {fq_name: d:p:b, virtual_network_refs: [d:p:a]}\n";
-        assert_eq!(order(parse(text, "t").unwrap()).len(), 2);
+    fn what_needs_something_that_failed_is_not_tried() {
+        let plan = plan();
+        assert_eq!(hindrance(&plan, 1, &[false], false).unwrap(), "it needs project d:p");
+        assert_eq!(hindrance(&plan, 1, &[true], true), None);
     }
 
     #[test]
-    fn only_what_differs_is_sent() {
-        let document =
-            &parse("virtual-network: {fq_name: d:p:n, is_shared: true, network_policy_refs: []}", "t")
-                .unwrap()[0];
-        let present =
-            json!({"is_shared": true, "network_policy_refs": [{"to": ["d", "p", "x"], "uuid": "1"}]});
-        let (fields, differences) = changed_fields(&present, document);
-        assert_eq!(Value::Object(fields), json!({"network_policy_refs": []}));
-        assert_eq!(render(&differences[0]).split('{').next(), Some("- network_policy_refs[d:p:x]: "));
+    fn nothing_is_deleted_after_a_failure() {
+        let plan = plan();
+        assert!(hindrance(&plan, 2, &[true, false], false).unwrap().starts_with("nothing is deleted"));
+        assert_eq!(hindrance(&plan, 2, &[true, true], true), None);
     }
 }

@@ -1,15 +1,52 @@
-//! The user's contexts: which server a command talks to.
+//! The user's contexts: which server a command talks to, and who it is there.
 //!
-//! The file is `$WEFT_CONFIG` or `~/.config/weft/config.yaml`:
-//! `current: lab` and `contexts: {lab: {server: "unix:/...", agents: {host1: "unix:/..."}}}`.
+//! The file is `$WEFT_CONFIG` or `~/.config/weft/config.yaml`; as it may hold tokens, only its owner may read it:
+//! `current: lab` and `contexts: {lab: {server: "https://...", ca: ca.pem, token: "..", agents: {host1: "unix:/..."}}}`.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::io::Write;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{ClientError, Endpoint};
+use crate::http::Access;
+use crate::{ClientError, Endpoint, HttpClient};
+
+/// Mode of the file: its owner's alone.
+const FILE_MODE: u32 = 0o600;
+/// Mode of the directory, where it has to be made.
+const DIRECTORY_MODE: u32 = 0o700;
+
+/// A token: never shown.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Secret(String);
+
+impl Secret {
+    /// Takes a text as a secret, without blanks and newlines around it; none when nothing is left.
+    pub fn new(text: &str) -> Option<Self> {
+        let text = text.trim();
+        (!text.is_empty()).then(|| Self(text.to_owned()))
+    }
+
+    /// Takes a text as it is; none when it is empty.
+    pub fn exact(text: &str) -> Option<Self> {
+        (!text.is_empty()).then(|| Self(text.to_owned()))
+    }
+
+    /// The secret itself, for a server.
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("<secret>")
+    }
+}
 
 /// One server and, where they are not reached at their own addresses, its hosts' agents.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -17,16 +54,63 @@ use crate::{ClientError, Endpoint};
 pub struct Context {
     /// REST API of the controller.
     pub server: Endpoint,
+    /// Authorities (PEM file) that may have signed the server's certificate, instead of those of the system.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ca: Option<PathBuf>,
+    /// The client's certificate (PEM file) ..
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cert: Option<PathBuf>,
+    /// .. and its key (PEM file).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<PathBuf>,
+    /// Whoever answers is taken for the server.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub insecure: bool,
+    /// What the server knows the user by.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token: Option<Secret>,
+    /// Who that is, for the user to read: `admin in project demo`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<String>,
+    /// When the token ends, as Keystone says it (ISO 8601).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires: Option<String>,
     /// Introspection endpoints of agents by host name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub agents: BTreeMap<String, Endpoint>,
 }
 
+impl Context {
+    /// A context with a server alone.
+    pub fn new(server: Endpoint) -> Self {
+        let (ca, cert, key, token, user, expires) = Default::default();
+        Self { server, ca, cert, key, insecure: false, token, user, expires, agents: BTreeMap::new() }
+    }
+
+    /// How the server is reached.
+    pub fn access(&self) -> Access {
+        Access {
+            token: self.token.clone(),
+            ca: self.ca.clone(),
+            cert: self.cert.clone(),
+            key: self.key.clone(),
+            insecure: self.insecure,
+        }
+    }
+
+    /// A client of the server.
+    ///
+    /// # Errors
+    /// As [`HttpClient::with_access`].
+    pub fn client(&self) -> Result<HttpClient, ClientError> {
+        HttpClient::with_access(self.server.clone(), &self.access())
+    }
+}
+
 impl Default for Context {
     /// A controller on this machine at its standard port.
     fn default() -> Self {
-        let server = Endpoint::Http(format!("http://127.0.0.1:{}", weft_model::defaults::API_PORT));
-        Self { server, agents: BTreeMap::new() }
+        Self::new(Endpoint::Http(format!("http://127.0.0.1:{}", weft_model::defaults::API_PORT)))
     }
 }
 
@@ -66,7 +150,7 @@ impl Config {
         }
     }
 
-    /// Writes the file whole, through a temporary file beside it.
+    /// Writes the file whole, through a temporary file beside it; nobody but its owner may read it.
     ///
     /// # Errors
     /// When the directory or file cannot be written.
@@ -75,11 +159,21 @@ impl Config {
         let text = serde_saphyr::to_string(self).map_err(|e| bad(e.to_string()))?;
         let directory = path.parent().unwrap_or_else(|| Path::new("."));
         let temporary = path.with_extension(format!("tmp{}", std::process::id()));
-        std::fs::create_dir_all(directory).map_err(|e| bad(e.to_string()))?;
-        std::fs::File::create(&temporary)
-            .and_then(|mut file| file.write_all(text.as_bytes()))
-            .and_then(|()| std::fs::rename(&temporary, path))
-            .map_err(|e| bad(e.to_string()))
+        let write = || {
+            std::fs::DirBuilder::new().recursive(true).mode(DIRECTORY_MODE).create(directory)?;
+            let mut options = std::fs::OpenOptions::new();
+            let mut file =
+                options.write(true).create(true).truncate(true).mode(FILE_MODE).open(&temporary)?;
+            // The file may have been there, left by a crash.
+            file.set_permissions(std::fs::Permissions::from_mode(FILE_MODE))?;
+            file.write_all(text.as_bytes())?;
+            file.sync_all()?;
+            std::fs::rename(&temporary, path)
+        };
+        write().map_err(|e: std::io::Error| {
+            let _ = std::fs::remove_file(&temporary);
+            bad(e.to_string())
+        })
     }
 
     /// The context of that name, else the current one, else this machine's controller.
@@ -108,7 +202,8 @@ impl Config {
         }
     }
 
-    fn names(&self) -> String {
+    /// The names of all contexts, for a message.
+    pub fn names(&self) -> String {
         if self.contexts.is_empty() {
             return "none".into();
         }
@@ -127,13 +222,34 @@ mod tests {
         let mut config = Config::load(&path).unwrap();
         assert_eq!(config.context(None, &path).unwrap(), Context::default());
         let agents = [("h1".to_owned(), "unix:/run/h1.sock".parse().unwrap())].into();
-        config.set_current("lab", Context { server: "unix:/run/api.sock".parse().unwrap(), agents });
+        config.set_current("lab", Context { agents, ..Context::new("unix:/run/api.sock".parse().unwrap()) });
         config.save(&path).unwrap();
         let again = Config::load(&path).unwrap();
         assert_eq!(again, config);
         assert!(again.context(Some("other"), &path).unwrap_err().to_string().contains("known: lab"));
         config.remove("lab");
         assert_eq!(config, Config::default());
+    }
+
+    #[test]
+    fn tokens_are_kept_from_others_and_from_messages() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("weft/config.yaml");
+        std::fs::create_dir(directory.path().join("weft")).unwrap();
+        std::fs::write(&path, "current: old\ncontexts: {old: {server: \"http://h:1\"}}\n").unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).unwrap();
+        let mut config = Config::load(&path).unwrap();
+        let mut context = Context::new("https://h:8082".parse().unwrap());
+        context.token = Secret::new(" s3cret-token\n");
+        (context.ca, context.insecure) = (Some("/etc/ca.pem".into()), true);
+        config.set_current("new", context);
+        config.save(&path).unwrap();
+        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        let again = Config::load(&path).unwrap();
+        assert_eq!(again, config);
+        assert_eq!(again.contexts["new"].token.as_ref().unwrap().reveal(), "s3cret-token");
+        assert!(!format!("{again:?}").contains("s3cret"));
+        assert_eq!(Secret::new(" \n"), None);
     }
 
     #[test]

@@ -66,6 +66,57 @@ pub(crate) fn compare_refs(path: &str, present: Option<&Value>, wanted: &Value, 
     }
 }
 
+/// What an object has after it was brought to what is wanted of it: what the server added stays, `null` takes away.
+/// An element of a list that is there already, wherever, is taken as it is, so that its identifiers stay its own.
+pub(crate) fn merge(present: Option<&Value>, wanted: &Value) -> Value {
+    match (present, wanted) {
+        (Some(Value::Object(have)), Value::Object(want)) => {
+            let mut merged = have.clone();
+            for (key, value) in want {
+                match value {
+                    Value::Null => drop(merged.remove(key)),
+                    value => drop(merged.insert(key.clone(), merge(have.get(key), value))),
+                }
+            }
+            Value::Object(merged)
+        }
+        (Some(Value::Array(have)), Value::Array(want)) => {
+            let mut left: Vec<&Value> = have.iter().collect();
+            let mut take = |value: &Value| match left.iter().position(|p| satisfied(p, value)) {
+                Some(found) => left.remove(found).clone(),
+                None => value.clone(),
+            };
+            Value::Array(want.iter().map(&mut take).collect())
+        }
+        (Some(have), want) if scalar_equal(have, want) => have.clone(),
+        (_, want) => want.clone(),
+    }
+}
+
+/// The same for a list of references.
+pub(crate) fn merge_refs(present: Option<&Value>, wanted: &Value) -> Value {
+    let have = present.and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    let items = wanted.as_array().into_iter().flatten().map(|item| {
+        let found = have.iter().find(|h| same_target(h, item));
+        match (found, item.get("attr")) {
+            (Some(found), Some(attr)) => {
+                let mut merged = found.clone();
+                merged["attr"] = merge(found.get("attr"), attr);
+                merged
+            }
+            (Some(found), None) => found.clone(),
+            (None, _) => item.clone(),
+        }
+    });
+    Value::Array(items.collect())
+}
+
+fn satisfied(present: &Value, wanted: &Value) -> bool {
+    let mut differences = Vec::new();
+    compare("", Some(present), wanted, &mut differences);
+    differences.is_empty()
+}
+
 fn same_target(a: &Value, b: &Value) -> bool {
     let same = |key: &str| a.get(key).is_some_and(|v| !v.is_null() && b.get(key) == Some(v));
     same("uuid") || same("to")
@@ -123,6 +174,18 @@ mod tests {
             differences(json!({"a": {"b": 1}, "l": [1, 2]}), json!({"a": {"b": 2}, "l": [1]})),
             ["x.a.b", "x.l[1]"]
         );
+    }
+
+    #[test]
+    fn what_the_server_added_stays_with_its_element() {
+        let have = json!({"a": 1, "own": 2, "l": [{"p": 1, "id": "x"}, {"p": 2, "id": "y"}]});
+        let want = json!({"a": "1", "own": null, "l": [{"p": 3}, {"p": 2}]});
+        let merged = json!({"a": 1, "l": [{"p": 3}, {"p": 2, "id": "y"}]});
+        assert_eq!(merge(Some(&have), &want), merged);
+        let have = json!([{"to": ["a"], "uuid": "1", "attr": {"s": 1, "id": 7}}, {"to": ["b"], "uuid": "2"}]);
+        let want = json!([{"to": ["c"]}, {"to": ["a"], "attr": {"s": 2}}]);
+        let merged = json!([{"to": ["c"]}, {"to": ["a"], "uuid": "1", "attr": {"s": 2, "id": 7}}]);
+        assert_eq!(merge_refs(Some(&have), &want), merged);
     }
 
     #[test]

@@ -1,17 +1,21 @@
 //! HTTP with JSON bodies over TCP or a unix socket.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
+use reqwest::header::{HeaderMap, HeaderValue};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::ClientError;
+use crate::config::Secret;
 
 /// Longest wait for one answer.
 const TIMEOUT: Duration = Duration::from_secs(30);
+/// Longest wait for a connection.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Longest answer that is read, bytes. Listings with `detail` of a large system stay below.
 const MAX_ANSWER: usize = 256 << 20;
 
@@ -21,7 +25,7 @@ const MAX_ANSWER: usize = 256 << 20;
 pub enum Endpoint {
     /// A unix socket, written `unix:/path`.
     Unix(PathBuf),
-    /// `http://host:port`, without a trailing slash.
+    /// `http://host:port` or `https://host:port`, without a trailing slash.
     Http(String),
 }
 
@@ -36,6 +40,20 @@ impl FromStr for Endpoint {
             return Ok(Self::Http(text.trim_end_matches('/').to_owned()));
         }
         Err(ClientError::Endpoint(text.to_owned()))
+    }
+}
+
+impl Endpoint {
+    /// Whether requests are encrypted.
+    pub fn is_tls(&self) -> bool {
+        matches!(self, Self::Http(url) if url.starts_with("https://"))
+    }
+
+    /// Whether requests stay on this machine.
+    pub fn is_local(&self) -> bool {
+        let Self::Http(url) = self else { return true };
+        let host = url.split("://").nth(1).unwrap_or_default();
+        ["127.", "localhost", "[::1]"].iter().any(|local| host.starts_with(local))
     }
 }
 
@@ -62,6 +80,21 @@ impl fmt::Display for Endpoint {
     }
 }
 
+/// Who the user is to a server, and how the server proves who it is.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Access {
+    /// Sent as `X-Auth-Token`.
+    pub token: Option<Secret>,
+    /// Authorities (PEM) that may have signed the server's certificate, instead of those of the system.
+    pub ca: Option<PathBuf>,
+    /// The client's certificate (PEM) ..
+    pub cert: Option<PathBuf>,
+    /// .. and its key (PEM).
+    pub key: Option<PathBuf>,
+    /// Whoever answers is taken for the server.
+    pub insecure: bool,
+}
+
 /// A client of one server. Cheap to clone; keeps its connections.
 #[derive(Debug, Clone)]
 pub struct HttpClient {
@@ -69,20 +102,55 @@ pub struct HttpClient {
     inner: reqwest::Client,
 }
 
+/// The body of an answer as it arrives.
+#[derive(Debug)]
+pub struct Streaming {
+    endpoint: String,
+    response: reqwest::Response,
+}
+
+impl Streaming {
+    /// The next bytes; none at the end.
+    ///
+    /// # Errors
+    /// When the connection breaks, or stays silent for longer than `patience`.
+    pub async fn next(&mut self, patience: Duration) -> Result<Option<Vec<u8>>, ClientError> {
+        let unreachable =
+            |reason: String| ClientError::Unreachable { endpoint: self.endpoint.clone(), reason };
+        match tokio::time::timeout(patience, self.response.chunk()).await {
+            Ok(Ok(chunk)) => Ok(chunk.map(|c| c.to_vec())),
+            Ok(Err(e)) => Err(unreachable(root_cause(&e))),
+            Err(_) => Err(unreachable(format!("silent for {patience:?}"))),
+        }
+    }
+}
+
 impl HttpClient {
-    /// A client of that endpoint. Connects at the first request.
+    /// A client of that endpoint that says nothing of who it is. Connects at the first request.
     ///
     /// # Errors
     /// When the HTTP library cannot be set up.
     pub fn new(endpoint: Endpoint) -> Result<Self, ClientError> {
-        let builder = reqwest::Client::builder().timeout(TIMEOUT).no_proxy();
+        Self::with_access(endpoint, &Access::default())
+    }
+
+    /// A client of that endpoint.
+    ///
+    /// # Errors
+    /// Certificate and key files that are unreadable or not PEM, tokens that cannot be in a header.
+    pub fn with_access(endpoint: Endpoint, access: &Access) -> Result<Self, ClientError> {
+        // Redirects would carry the token to whoever is named in them.
+        let builder = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none());
+        let builder = builder.connect_timeout(CONNECT_TIMEOUT).default_headers(headers(access)?);
         let builder = match &endpoint {
-            Endpoint::Unix(path) => builder.unix_socket(path.clone()),
-            Endpoint::Http(_) => builder,
+            Endpoint::Unix(path) => builder.unix_socket(path.clone()).tls_certs_only([]),
+            Endpoint::Http(_) if endpoint.is_tls() => tls(builder, access)?,
+            // Without this the authorities of the system are loaded, and have to be there.
+            Endpoint::Http(_) => builder.tls_certs_only([]),
         };
         let inner = builder.build().map_err(|e| ClientError::Unreachable {
             endpoint: endpoint.to_string(),
-            reason: e.to_string(),
+            reason: root_cause(&e),
         })?;
         Ok(Self { endpoint, inner })
     }
@@ -108,6 +176,22 @@ impl HttpClient {
         self.call("POST", path, self.inner.post(self.url(path)).json(body)).await
     }
 
+    /// The same, with a header of the answer.
+    ///
+    /// # Errors
+    /// Transport failures and error statuses.
+    pub async fn post_for_header(
+        &self,
+        path: &str,
+        body: &Value,
+        header: &str,
+    ) -> Result<(Value, Option<String>), ClientError> {
+        let request = self.inner.post(self.url(path)).json(body).timeout(TIMEOUT);
+        let response = request.send().await.map_err(|e| self.unreachable(&e))?;
+        let value = response.headers().get(header).and_then(|v| v.to_str().ok()).map(str::to_owned);
+        Ok((self.answer("POST", path, response).await?, value))
+    }
+
     /// `PUT path` with a JSON body.
     ///
     /// # Errors
@@ -124,6 +208,29 @@ impl HttpClient {
         self.call("DELETE", path, self.inner.delete(self.url(path))).await
     }
 
+    /// `GET path` for an answer that goes on and on.
+    ///
+    /// # Errors
+    /// Transport failures and error statuses.
+    pub async fn stream(&self, path: &str, query: &[(&str, &str)]) -> Result<Streaming, ClientError> {
+        let request = self.inner.get(self.url(path)).query(query).header("accept", "text/event-stream");
+        let response = tokio::time::timeout(TIMEOUT, request.send());
+        let unreachable =
+            |reason: String| ClientError::Unreachable { endpoint: self.endpoint.to_string(), reason };
+        let response = match response.await {
+            Ok(Ok(response)) => response,
+            Ok(Err(e)) => return Err(unreachable(root_cause(&e))),
+            Err(_) => return Err(unreachable(format!("no answer for {TIMEOUT:?}"))),
+        };
+        if response.status().is_success() {
+            return Ok(Streaming { endpoint: self.endpoint.to_string(), response });
+        }
+        self.answer("GET", path, response).await.map(|_| ()).and(Err(ClientError::Answer {
+            path: path.to_owned(),
+            reason: "neither a stream nor an error".into(),
+        }))
+    }
+
     fn url(&self, path: &str) -> String {
         match &self.endpoint {
             Endpoint::Unix(_) => format!("http://localhost{path}"),
@@ -137,14 +244,23 @@ impl HttpClient {
         path: &str,
         request: reqwest::RequestBuilder,
     ) -> Result<Value, ClientError> {
-        let unreachable = |e: reqwest::Error| ClientError::Unreachable {
-            endpoint: self.endpoint.to_string(),
-            reason: root_cause(&e),
-        };
-        let mut response = request.send().await.map_err(unreachable)?;
+        let response = request.timeout(TIMEOUT).send().await.map_err(|e| self.unreachable(&e))?;
+        self.answer(method, path, response).await
+    }
+
+    fn unreachable(&self, error: &reqwest::Error) -> ClientError {
+        ClientError::Unreachable { endpoint: self.endpoint.to_string(), reason: root_cause(error) }
+    }
+
+    async fn answer(
+        &self,
+        method: &'static str,
+        path: &str,
+        mut response: reqwest::Response,
+    ) -> Result<Value, ClientError> {
         let status = response.status();
         let mut body = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(unreachable)? {
+        while let Some(chunk) = response.chunk().await.map_err(|e| self.unreachable(&e))? {
             if body.len() + chunk.len() > MAX_ANSWER {
                 return Err(ClientError::Answer { path: path.to_owned(), reason: "too long".into() });
             }
@@ -165,6 +281,48 @@ impl HttpClient {
         serde_json::from_slice(&body)
             .map_err(|e| ClientError::Answer { path: path.to_owned(), reason: e.to_string() })
     }
+}
+
+fn headers(access: &Access) -> Result<HeaderMap, ClientError> {
+    let mut headers = HeaderMap::new();
+    if let Some(token) = &access.token {
+        let wrong = |_| ClientError::Login("the token has characters that no token has".into());
+        let mut value = HeaderValue::from_str(token.reveal()).map_err(wrong)?;
+        value.set_sensitive(true);
+        headers.insert("x-auth-token", value);
+    }
+    Ok(headers)
+}
+
+fn tls(mut builder: reqwest::ClientBuilder, access: &Access) -> Result<reqwest::ClientBuilder, ClientError> {
+    let read = |path: &Path| {
+        let failed = |e: std::io::Error| ClientError::Tls { path: path.to_owned(), reason: e.to_string() };
+        std::fs::read(path).map_err(failed)
+    };
+    let wrong =
+        |path: &Path, e: &reqwest::Error| ClientError::Tls { path: path.to_owned(), reason: root_cause(e) };
+    if let Some(path) = &access.ca {
+        let certificates =
+            reqwest::Certificate::from_pem_bundle(&read(path)?).map_err(|e| wrong(path, &e))?;
+        if certificates.is_empty() {
+            return Err(ClientError::Tls { path: path.clone(), reason: "no PEM certificate in it".into() });
+        }
+        builder = builder.tls_certs_only(certificates);
+    }
+    match (&access.cert, &access.key) {
+        (Some(cert), Some(key)) => {
+            let mut pem = read(key)?;
+            pem.push(b'\n');
+            pem.extend(read(cert)?);
+            builder = builder.identity(reqwest::Identity::from_pem(&pem).map_err(|e| wrong(cert, &e))?);
+        }
+        (None, None) => {}
+        (Some(path), None) | (None, Some(path)) => {
+            let reason = "a client's certificate needs both `cert` and `key`".into();
+            return Err(ClientError::Tls { path: path.clone(), reason });
+        }
+    }
+    Ok(builder.tls_danger_accept_invalid_certs(access.insecure))
 }
 
 /// The innermost error: the HTTP library's outer layers only repeat the address.

@@ -134,7 +134,10 @@ impl Lab {
     /// How the command line reaches this lab.
     pub fn context(&self) -> Context {
         let agents = self.state.hosts.iter().map(|h| (h.name.clone(), Endpoint::Unix(h.socket.clone())));
-        Context { server: Endpoint::Unix(self.state.controller.socket.clone()), agents: agents.collect() }
+        Context {
+            agents: agents.collect(),
+            ..Context::new(Endpoint::Unix(self.state.controller.socket.clone()))
+        }
     }
 
     /// Removes everything.

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::object_args::{ApplyArgs, ContextCommand, GetArgs, LoginArgs, NameArgs, SourceArgs, WatchArgs};
+
 /// Network virtualisation: virtual networks, policies, and the roles that make them.
 #[derive(Debug, Parser)]
 #[command(
@@ -34,9 +36,12 @@ pub(crate) struct TargetArgs {
     /// Context of the configuration file ($WEFT_CONFIG or ~/.config/weft/config.yaml).
     #[arg(long, global = true, value_name = "NAME")]
     pub(crate) context: Option<String>,
-    /// Server instead of a context's: http://HOST:PORT or unix:/PATH.
+    /// Server instead of a context's: https://HOST:PORT, http://HOST:PORT or unix:/PATH. The token is then $WEFT_TOKEN's.
     #[arg(long, global = true, value_name = "ENDPOINT", env = "WEFT_SERVER")]
     pub(crate) server: Option<String>,
+    /// Do not check the certificate of an https server. Anybody may answer in its place: for trying things out only.
+    #[arg(long, global = true)]
+    pub(crate) insecure: bool,
 }
 
 /// How results are shown.
@@ -50,6 +55,8 @@ pub(crate) enum Format {
     Json,
     /// YAML.
     Yaml,
+    /// Names alone, a line each.
+    Name,
 }
 
 #[derive(Debug, Subcommand)]
@@ -74,23 +81,65 @@ pub(crate) enum Command {
     },
     /// Make a certificate authority and the certificates of nodes
     Certs(CertsArgs),
-    /// Create or update objects from a file
+    /// Create, update and delete objects so that they are as files say
     #[command(after_help = "\
-The file is YAML (several documents) or JSON: {virtual-network: {fq_name: a:b:c, ...}}, or a list of such.
-References may be names (a:b:c); parents are found from the name.
-  weft apply -f network.yaml --dry-run       only show the difference
-  weft get virtual-network web -o yaml | weft apply -f -")]
+Files are YAML (several documents) or JSON: {virtual-network: {fq_name: a:b:c, ...}}, or a list of such.
+References may be names (a:b:c); parents are found from the name. All files are checked before anything is written;
+objects are written parents and references first, deleted in the opposite order.
+  weft apply -f network.yaml --dry-run       only say what would be done
+  weft apply -f prod/                        all files of a directory; what is made becomes a member of the set `prod`
+  weft apply -f prod/ --prune                and what was made for `prod` and is not there any more is deleted
+  weft apply -f a.yaml -f b.yaml --set shop --prune
+  weft get virtual-network web -o yaml | weft apply -f -
+Exit status: 0 when everything was done (a dry run: always, but see --exit-code), 1 when something failed; the rest is done, and
+the same command again finishes the work.")]
     Apply(ApplyArgs),
+    /// Show what apply would change; exits with 0 for nothing, 1 for differences, 2 for errors
+    #[command(after_help = "\
+  weft diff -f prod/ --prune                 also what would be deleted
+  weft diff -f - < network.yaml")]
+    Diff(SourceArgs),
+    /// Change an object in an editor ($VISUAL, $EDITOR or vi)
+    #[command(after_help = "\
+  weft edit vn acme:web                      mistakes are shown on top of the text, which comes up again
+If somebody else changes the object meanwhile nothing is written. Your text is kept in a file whenever something goes wrong.")]
+    Edit(NameArgs),
     /// List the objects of a type, or show one
     #[command(after_help = "\
   weft get virtual-network                   all, as a table
   weft get virtual-network web -o yaml       one, whole; a name may be shortened as long as only one fits
-  weft get vmi -o wide                       with uuid, addresses and references")]
+  weft get vmi -o wide                       with uuid, addresses and references
+  weft get vmi --project acme --filter virtual_machine_refs=web1
+  weft get vn --filter virtual_network_properties.forwarding_mode!=l2 --sort-by virtual_network_network_id
+  weft get floating-ip-pool --parent virtual-network/acme:public
+  weft get vn -o name | xargs -n 1 weft describe
+  weft get vn --watch                        and changes as they happen")]
     Get(GetArgs),
     /// Show an object with everything around it: references, children, back references
     Describe(NameArgs),
     /// Delete an object
+    #[command(
+        after_help = "  weft delete vn acme:web\n  weft delete virtual-network/default-domain:acme:web"
+    )]
     Delete(NameArgs),
+    /// Show changes of objects as they happen; goes on when the server comes back after a restart
+    #[command(after_help = "\
+  weft watch                                 all types
+  weft watch vn vmi --present                also what is there already
+  weft watch vn -o json                      one line for each change: {event, type, uuid, fq_name, fields, object}")]
+    Watch(WatchArgs),
+    /// Store who you are in a context, after asking the server
+    #[command(after_help = "\
+  weft login --server https://weft.example:8082 --ca ca.pem --token -  < token
+  weft --context prod login --keystone https://keystone.example:5000 --user ada --project acme
+  weft login --oidc-token /run/secrets/token
+The context is --context's, else the current one, else `default`; it becomes the current one. Only you can read the file.")]
+    Login(LoginArgs),
+    /// Servers that commands talk to, in the configuration file
+    Context {
+        #[command(subcommand)]
+        command: ContextCommand,
+    },
     /// Show routes of a routing instance (by its network's name), or list routing instances
     #[command(after_help = "\
   weft routes                                all routing instances
@@ -106,7 +155,9 @@ References may be names (a:b:c); parents are found from the name.
     /// Show every role, peer and host, with what is wrong; fails if anything is
     Status,
     /// Print the completion script of a shell
-    #[command(after_help = "  weft completion bash >/etc/bash_completion.d/weft")]
+    #[command(
+        after_help = "  weft completion bash >/etc/bash_completion.d/weft      commands, options and object types"
+    )]
     Completion {
         /// Shell
         shell: clap_complete::Shell,
@@ -274,34 +325,6 @@ pub(crate) enum LabCommand {
     },
     /// List labs with their hosts, workloads and addresses
     List,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct ApplyArgs {
-    /// File, or - for standard input
-    #[arg(short, long, value_name = "FILE", required = true)]
-    pub(crate) file: Vec<PathBuf>,
-    /// Only show what would change
-    #[arg(long)]
-    pub(crate) dry_run: bool,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct GetArgs {
-    /// Object type, e.g. virtual-network (short: vn)
-    #[arg(value_name = "TYPE")]
-    pub(crate) kind: String,
-    /// Name, end of a name, or uuid
-    pub(crate) name: Option<String>,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct NameArgs {
-    /// Object type, e.g. virtual-network (short: vn)
-    #[arg(value_name = "TYPE")]
-    pub(crate) kind: String,
-    /// Name, end of a name, or uuid
-    pub(crate) name: String,
 }
 
 #[derive(Debug, Args)]

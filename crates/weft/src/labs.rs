@@ -65,7 +65,7 @@ async fn test(file: &Path, name: Option<String>, keep: bool, format: Format) -> 
     };
     match format {
         Format::Json | Format::Yaml => output::value(format, &report)?,
-        Format::Table | Format::Wide => output::print(&report.tables(output::colour())),
+        Format::Table | Format::Wide | Format::Name => output::print(&report.tables(output::colour())),
     }
     if let Some(lab) = lab {
         announce(&lab)?;

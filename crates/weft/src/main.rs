@@ -1,16 +1,23 @@
 //! The one binary: every role as a subcommand, and the command line that works with them.
 
+mod apply_cmd;
 mod certs;
 mod cli;
+mod context_cmd;
 mod controller;
+mod edit_cmd;
+mod filters;
 mod inspect;
+mod kinds;
 mod labs;
+mod object_args;
 mod objects;
 mod output;
 mod sockets;
 mod store_cmd;
 mod target;
 mod vrouter;
+mod watch_cmd;
 
 use std::io::IsTerminal;
 use std::process::ExitCode;
@@ -19,6 +26,7 @@ use clap::{CommandFactory, Parser};
 use tracing_subscriber::EnvFilter;
 
 use cli::{Cli, Command};
+use weft_client::ClientError;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
@@ -30,15 +38,38 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
+    let failed = error_status(&cli);
     let result = runtime.block_on(run(cli));
     // Blocking helpers (DNS look-ups, files) must not hold up the end.
     runtime.shutdown_background();
     match result {
         Ok(code) => code,
         Err(e) => {
-            eprintln!("weft: {e:#}");
-            ExitCode::FAILURE
+            tell(&e);
+            failed
         }
+    }
+}
+
+/// Where 1 says that there are differences, errors have a status of their own.
+fn error_status(cli: &Cli) -> ExitCode {
+    const TROUBLE: u8 = 2;
+    match &cli.command {
+        Command::Diff(_) => ExitCode::from(TROUBLE),
+        Command::Apply(args) if args.exit_code => ExitCode::from(TROUBLE),
+        _ => ExitCode::FAILURE,
+    }
+}
+
+/// Mistakes in files stand alone on their lines, the place in front, as editors and terminals understand it.
+fn tell(error: &anyhow::Error) {
+    match error.downcast_ref() {
+        Some(ClientError::Mistakes(mistakes)) => {
+            mistakes.iter().for_each(|m| eprintln!("{m}"));
+            let plural = if mistakes.len() == 1 { "mistake" } else { "mistakes" };
+            eprintln!("weft: {} {plural}, nothing was written", mistakes.len());
+        }
+        _ => eprintln!("weft: {error:#}"),
     }
 }
 
@@ -61,10 +92,15 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Lab { command } => labs::run(command, format).await,
         Command::Store { command } => store_cmd::run(command).await,
         Command::Certs(args) => certs::run(&args).map(|()| ExitCode::SUCCESS),
-        Command::Apply(args) => objects::apply(target, &args, format).await,
+        Command::Apply(args) => apply_cmd::apply(target, &args, format).await,
+        Command::Diff(args) => apply_cmd::diff(target, &args, format).await,
+        Command::Edit(args) => edit_cmd::run(target, &args).await,
+        Command::Watch(args) => watch_cmd::run(target, &args, format).await,
+        Command::Login(args) => context_cmd::login(target, &args).await,
+        Command::Context { command } => context_cmd::run(target, &command, format),
         Command::Get(args) => objects::get(target, &args, format).await,
         Command::Describe(args) => objects::describe(target, &args, format).await,
-        Command::Delete(args) => objects::delete(target, &args).await,
+        Command::Delete(args) => objects::delete(target, &args, format).await,
         Command::Routes(args) => inspect::routes::run(target, &args, format).await,
         Command::Flows(args) => inspect::agents::flows(target, &args, format).await,
         Command::Drops(args) => inspect::agents::drops(target, &args, format).await,

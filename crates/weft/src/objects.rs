@@ -1,107 +1,73 @@
-//! `weft apply`, `get`, `describe` and `delete`: objects by their names.
+//! `weft get`, `describe` and `delete`: objects by their names.
 
-use std::io::Read;
-use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::Context;
 use serde_json::{Value, json};
-use weft_client::{api, apply as applying, documents};
+use weft_client::api;
 use weft_model::ObjectType;
 
-use crate::cli::{ApplyArgs, Format, GetArgs, NameArgs, TargetArgs};
+use crate::cli::{Format, TargetArgs};
+use crate::filters::{Filters, sort_key};
+use crate::kinds::KindArg;
+use crate::object_args::{GetArgs, NameArgs};
 use crate::output::{self, Column, column, wide};
 use crate::target::Target;
+use crate::watch_cmd;
 
-/// Short names of common types.
-const SHORT: [(&str, ObjectType); 12] = [
-    ("vn", ObjectType::VirtualNetwork),
-    ("network", ObjectType::VirtualNetwork),
-    ("vm", ObjectType::VirtualMachine),
-    ("vmi", ObjectType::VirtualMachineInterface),
-    ("iip", ObjectType::InstanceIp),
-    ("vr", ObjectType::VirtualRouter),
-    ("np", ObjectType::NetworkPolicy),
-    ("policy", ObjectType::NetworkPolicy),
-    ("sg", ObjectType::SecurityGroup),
-    ("ri", ObjectType::RoutingInstance),
-    ("rt", ObjectType::RouteTarget),
-    ("acl", ObjectType::AccessControlList),
-];
-
-fn kind(name: &str) -> anyhow::Result<ObjectType> {
-    let singular = name.strip_suffix('s').unwrap_or(name);
-    let short = SHORT.iter().find(|(s, _)| *s == name || *s == singular);
-    match short {
-        Some((_, kind)) => Ok(*kind),
-        None => Ok(api::object_type(name)?),
-    }
-}
-
-pub(crate) async fn apply(target: &TargetArgs, args: &ApplyArgs, format: Format) -> anyhow::Result<ExitCode> {
-    let target = Target::new(target)?;
-    let mut wanted = Vec::new();
-    for file in &args.file {
-        let (text, place) = read(file)?;
-        wanted.extend(documents::parse(&text, &place)?);
-    }
-    anyhow::ensure!(
-        !wanted.is_empty(),
-        "no objects in the input; write {{virtual-network: {{fq_name: a:b:c}}}}"
-    );
-    let done = applying::apply(&target.api, wanted, args.dry_run).await?;
-    if matches!(format, Format::Json | Format::Yaml) {
-        let report: Vec<Value> = done
-            .iter()
-            .map(|d| json!({"type": d.kind.name(), "fq_name": d.fq_name, "uuid": d.uuid, "action": d.action.to_string(), "changes": d.changes}))
-            .collect();
-        output::value(format, &report)?;
-        return Ok(ExitCode::SUCCESS);
-    }
-    for item in done {
-        let note = if args.dry_run { " (dry run)" } else { "" };
-        output::print(&format!("{} {} {}{note}\n", item.kind.name(), item.fq_name.join(":"), item.action));
-        if args.dry_run || item.action == applying::Action::Updated {
-            item.changes.iter().for_each(|c| output::print(&format!("  {c}\n")));
-        }
-    }
-    Ok(ExitCode::SUCCESS)
-}
-
-fn read(file: &Path) -> anyhow::Result<(String, String)> {
-    if file == Path::new("-") {
-        let mut text = String::new();
-        std::io::stdin().read_to_string(&mut text).context("standard input")?;
-        return Ok((text, "standard input".into()));
-    }
-    let place = file.display().to_string();
-    Ok((std::fs::read_to_string(file).with_context(|| place.clone())?, place))
+/// The object of a command line: `TYPE NAME` or `TYPE/NAME`.
+pub(crate) async fn one(
+    target: &Target,
+    kind: &KindArg,
+    name: Option<&str>,
+) -> anyhow::Result<(ObjectType, String)> {
+    let name = name.or(kind.name.as_deref());
+    let name = name.with_context(|| format!("which {}? give its name or uuid", kind.kind))?;
+    Ok((kind.kind, target.api.resolve(kind.kind, name).await?))
 }
 
 pub(crate) async fn get(target: &TargetArgs, args: &GetArgs, format: Format) -> anyhow::Result<ExitCode> {
     let target = Target::new(target)?;
-    let kind = kind(&args.kind)?;
-    let objects = match &args.name {
-        Some(name) => vec![target.api.read(kind, &target.api.resolve(kind, name).await?).await?],
-        None => target.api.list(kind, true).await?,
+    let kind = args.kind.kind;
+    let named = args.name.is_some() || args.kind.name.is_some();
+    let uuid = match named {
+        true => Some(one(&target, &args.kind, args.name.as_deref()).await?.1),
+        false => None,
     };
-    if matches!(format, Format::Json | Format::Yaml) {
+    let filters = Filters::new(&target.api, args, uuid.clone()).await?;
+    if args.watch {
+        let wanted = |change: &weft_client::watch::Change| filters.accept(&change.object);
+        return watch_cmd::follow(target.api.http(), &[kind], true, format, wanted).await;
+    }
+    let mut objects = match uuid {
+        Some(uuid) => vec![target.api.read(kind, &uuid).await?],
+        None => target.api.select(kind, &filters.query()).await?,
+    };
+    objects.retain(|object| filters.accept(object));
+    objects.sort_by_cached_key(|object| sort_key(object, &args.sort_by));
+    match format {
         // In the form that `weft apply` takes.
-        let wrapped: Vec<Value> = objects.iter().map(|o| json!({ kind.name(): o })).collect();
-        match wrapped.as_slice() {
-            [one] if args.name.is_some() => output::value(format, one)?,
-            all => output::value(format, &all)?,
+        Format::Json | Format::Yaml => {
+            let wrapped: Vec<Value> = objects.iter().map(|o| json!({ kind.name(): o })).collect();
+            match wrapped.as_slice() {
+                [one] if named => output::value(format, one)?,
+                all => output::value(format, &all)?,
+            }
         }
-        return Ok(ExitCode::SUCCESS);
+        Format::Name => objects.iter().for_each(|o| output::print(&name_line(kind, o))),
+        Format::Table | Format::Wide => {
+            for row in &mut objects {
+                row["subnets"] = json!(subnets(row));
+                row["name"] = json!(api::fq_name_of(row).join(":"));
+            }
+            output::list(format, &columns(kind), &objects)?;
+        }
     }
-    let mut rows = objects;
-    for row in &mut rows {
-        row["subnets"] = json!(subnets(row));
-        row["name"] = json!(api::fq_name_of(row).join(":"));
-    }
-    rows.sort_by_key(|r| r["name"].as_str().map(str::to_owned));
-    output::list(format, &columns(kind), &rows)?;
     Ok(ExitCode::SUCCESS)
+}
+
+fn name_line(kind: ObjectType, object: &Value) -> String {
+    format!("{kind}/{}\n", api::fq_name_of(object).join(":"))
 }
 
 /// The prefixes of a network.
@@ -154,14 +120,16 @@ pub(crate) async fn describe(
     format: Format,
 ) -> anyhow::Result<ExitCode> {
     let target = Target::new(target)?;
-    let kind = kind(&args.kind)?;
-    let uuid = target.api.resolve(kind, &args.name).await?;
+    let (kind, uuid) = one(&target, &args.kind, args.name.as_deref()).await?;
     let object = target.api.read(kind, &uuid).await?;
     if matches!(format, Format::Json | Format::Yaml) {
         output::value(format, &json!({ kind.name(): object }))?;
         return Ok(ExitCode::SUCCESS);
     }
-    output::print(&describe_text(kind, &object)?);
+    match format {
+        Format::Name => output::print(&name_line(kind, &object)),
+        _ => output::print(&describe_text(kind, &object)?),
+    }
     Ok(ExitCode::SUCCESS)
 }
 
@@ -212,11 +180,17 @@ fn link_lines(field: &str, links: &Value) -> Vec<String> {
     links.as_array().into_iter().flatten().map(line).collect()
 }
 
-pub(crate) async fn delete(target: &TargetArgs, args: &NameArgs) -> anyhow::Result<ExitCode> {
+pub(crate) async fn delete(target: &TargetArgs, args: &NameArgs, format: Format) -> anyhow::Result<ExitCode> {
     let target = Target::new(target)?;
-    let kind = kind(&args.kind)?;
-    let uuid = target.api.resolve(kind, &args.name).await?;
+    let (kind, uuid) = one(&target, &args.kind, args.name.as_deref()).await?;
     target.api.delete(kind, &uuid).await?;
-    output::print(&format!("{} {} deleted\n", kind.name(), args.name));
+    let name = args.name.as_deref().or(args.kind.name.as_deref()).unwrap_or_default();
+    match format {
+        Format::Json | Format::Yaml => {
+            output::value(format, &json!({"type": kind.name(), "uuid": uuid, "action": "deleted"}))?;
+        }
+        Format::Name => output::print(&format!("{kind}/{name}\n")),
+        Format::Table | Format::Wide => output::print(&format!("{kind} {name} deleted\n")),
+    }
     Ok(ExitCode::SUCCESS)
 }

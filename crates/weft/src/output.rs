@@ -2,7 +2,7 @@
 
 use std::io::{IsTerminal, Write};
 
-use comfy_table::{Table, TableStyle};
+use comfy_table::{Cell, Color, Table, TableStyle};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -13,9 +13,65 @@ pub(crate) fn print(text: &str) {
     let _ = std::io::stdout().lock().write_all(text.as_bytes());
 }
 
-/// Whether results may be coloured.
+/// Whether results may be coloured: only in a terminal, and not if the user does not like it (<https://no-color.org>).
 pub(crate) fn colour() -> bool {
-    std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none()
+    std::io::stdout().is_terminal() && liked()
+}
+
+fn liked() -> bool {
+    std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty())
+}
+
+/// Colours for text, where they may be.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Paint(bool);
+
+impl Paint {
+    /// For standard output.
+    pub(crate) fn stdout() -> Self {
+        Self(colour())
+    }
+
+    /// For standard error.
+    pub(crate) fn stderr() -> Self {
+        Self(std::io::stderr().is_terminal() && liked())
+    }
+
+    fn paint(self, code: u8, text: &str) -> String {
+        if self.0 { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
+    }
+
+    /// Something that is gone or wrong.
+    pub(crate) fn red(self, text: &str) -> String {
+        self.paint(31, text)
+    }
+
+    /// Something that is new or well.
+    pub(crate) fn green(self, text: &str) -> String {
+        self.paint(32, text)
+    }
+
+    /// Something that changed or is on its way.
+    pub(crate) fn yellow(self, text: &str) -> String {
+        self.paint(33, text)
+    }
+
+    /// A place.
+    pub(crate) fn cyan(self, text: &str) -> String {
+        self.paint(36, text)
+    }
+}
+
+/// The colour of a word that says how something is.
+fn state_colour(word: &str) -> Option<Color> {
+    match word.to_ascii_lowercase().as_str() {
+        "up" | "ok" | "active" | "established" | "running" | "ready" => Some(Color::Green),
+        "down" | "wrong" | "failed" | "lost" | "expired" | "insecure" | "error" => Some(Color::Red),
+        "connecting" | "starting" | "stale" | "idle" | "connect" | "opensent" | "openconfirm" => {
+            Some(Color::Yellow)
+        }
+        _ => None,
+    }
 }
 
 /// A column of a table.
@@ -42,6 +98,12 @@ pub(crate) const fn wide(title: &'static str, pointers: &'static [&'static str])
 pub(crate) fn list(format: Format, columns: &[Column], rows: &[Value]) -> anyhow::Result<()> {
     match format {
         Format::Json | Format::Yaml => value(format, &rows),
+        Format::Name => {
+            for row in rows {
+                print(&format!("{}\n", columns.first().map(|c| cell(row, c)).unwrap_or_default()));
+            }
+            Ok(())
+        }
         Format::Table | Format::Wide => {
             let shown: Vec<&Column> = columns.iter().filter(|c| !c.wide || format == Format::Wide).collect();
             let cells = |row: &Value| shown.iter().map(|c| cell(row, c)).collect();
@@ -58,6 +120,12 @@ pub(crate) fn table(header: &[&str], rows: Vec<Vec<String>>) {
         return;
     }
     let mut table = Table::new();
+    let colour = colour();
+    let paint = |text: String| match state_colour(&text).filter(|_| colour) {
+        Some(colour) => Cell::new(text).fg(colour),
+        None => Cell::new(text),
+    };
+    let rows = rows.into_iter().map(|row| row.into_iter().map(paint).collect::<Vec<_>>());
     table.load_style(TableStyle::new()).set_header(header.iter().copied()).add_rows(rows);
     // The table puts a blank before every cell, the first as well.
     let text: String = table
@@ -93,5 +161,19 @@ pub(crate) fn words(value: &Value) -> String {
         },
         Value::Null => String::new(),
         other => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_words_for_states_have_colours() {
+        assert_eq!(state_colour("Established"), Some(Color::Green));
+        assert_eq!(state_colour("WRONG"), Some(Color::Red));
+        assert_eq!(state_colour("default-domain:acme:up"), None);
+        assert_eq!(Paint(false).red("x"), "x");
+        assert_eq!(Paint(true).red("x"), "\x1b[31mx\x1b[0m");
     }
 }

@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 
 use anyhow::Context;
 use serde_json::Value;
-use weft_client::config::Config;
+use weft_client::config::{Config, Secret};
 use weft_client::{Api, Endpoint, HttpClient, config};
 use weft_model::{ObjectType, defaults};
 
 use crate::cli::TargetArgs;
+use crate::output::Paint;
 
 /// Clients for one installation.
 pub(crate) struct Target {
@@ -16,15 +17,43 @@ pub(crate) struct Target {
     agents: BTreeMap<String, Endpoint>,
 }
 
+/// The context that a command line, the environment and the configuration file choose.
+fn context(args: &TargetArgs) -> anyhow::Result<config::Context> {
+    let path = Config::path();
+    let mut context = match &args.server {
+        // Tokens of contexts are for the servers of those contexts alone.
+        Some(server) => config::Context::new(server.parse()?),
+        None => Config::load(&path)?.context(args.context.as_deref(), &path)?,
+    };
+    if let Some(token) = std::env::var("WEFT_TOKEN").ok().as_deref().and_then(Secret::new) {
+        context.token = Some(token);
+    }
+    context.insecure |= args.insecure;
+    Ok(context)
+}
+
+/// Says loudly what is not safe about a context.
+pub(crate) fn warn(context: &config::Context) {
+    let paint = Paint::stderr();
+    if context.insecure && context.server.is_tls() {
+        let text = format!(
+            "weft: WARNING: the certificate of {} is NOT CHECKED (insecure): whoever answers gets your token and may answer anything",
+            context.server
+        );
+        eprintln!("{}", paint.red(&text));
+    }
+    if context.token.is_some() && !context.server.is_tls() && !context.server.is_local() {
+        let text = format!("weft: warning: the token goes to {} unencrypted; use https://", context.server);
+        eprintln!("{}", paint.yellow(&text));
+    }
+}
+
 impl Target {
-    /// From the command line and the configuration file.
+    /// From the command line, the environment and the configuration file.
     pub(crate) fn new(args: &TargetArgs) -> anyhow::Result<Self> {
-        let path = Config::path();
-        let context = match &args.server {
-            Some(server) => config::Context { server: server.parse()?, agents: BTreeMap::new() },
-            None => Config::load(&path)?.context(args.context.as_deref(), &path)?,
-        };
-        Ok(Self { api: Api::new(HttpClient::new(context.server)?), agents: context.agents })
+        let context = context(args)?;
+        warn(&context);
+        Ok(Self { api: Api::new(context.client()?), agents: context.agents })
     }
 
     /// Clients of the agents, all or one: those of the context, the others at their virtual-router's address.
