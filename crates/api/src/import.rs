@@ -78,7 +78,7 @@ fn take_missing(object: &mut Object, written: &BTreeSet<Key>) -> Vec<(ObjectType
     for (to, list) in &mut object.refs {
         let all = std::mem::take(list);
         for reference in all {
-            if written.contains(&(*to, reference.uuid)) {
+            if to.info().derived || written.contains(&(*to, reference.uuid)) {
                 list.push(reference);
             } else {
                 missing.push((*to, reference));

@@ -2,11 +2,13 @@
 //! each such row has its object, what objects refer to exists, and allotted numbers have owners.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 
 use bytes::Bytes;
 use futures::StreamExt;
+use serde_json::Value;
 use uuid::Uuid;
-use weft_model::Object;
+use weft_model::{Object, ObjectType, defaults};
 
 use crate::{Op, Store, StoreError, backup, layout};
 
@@ -39,13 +41,17 @@ pub async fn rows(store: &dyn Store) -> Result<Rows, StoreError> {
 
 /// Checks `rows`. Ordered by key within each kind of finding.
 pub fn check(rows: &Rows) -> Vec<Finding> {
-    let (mut out, mut accounted) = (Vec::new(), BTreeSet::new());
+    let (mut out, mut accounted, mut owners) = (Vec::new(), BTreeSet::new(), BTreeSet::new());
     for (key, value) in rows.range(layout::OBJECTS.to_owned()..) {
         if !key.starts_with(layout::OBJECTS) {
             break;
         }
         match layout::decode(value) {
-            Ok(object) => object_rows(rows, key, &object, &mut accounted, &mut out),
+            Ok(object) => {
+                object_rows(rows, key, &object, &mut accounted, &mut out);
+                allotted_rows(rows, key, &object, &mut out);
+                owners.insert(object.uuid);
+            }
             Err(error) => out.push(Finding { key: key.clone(), what: error.to_string(), repair: None }),
         }
     }
@@ -57,7 +63,7 @@ pub fn check(rows: &Rows) -> Vec<Finding> {
             out.push(Finding { key: key.clone(), what: "belongs to no object".into(), repair });
         }
         if key.starts_with("alloc/")
-            && let Some(what) = orphan(rows, key, &String::from_utf8_lossy(value))
+            && let Some(what) = orphan(rows, &owners, key, &String::from_utf8_lossy(value))
         {
             out.push(Finding { key: key.clone(), what, repair: certain.then(|| Op::delete(key.clone())) });
         }
@@ -108,6 +114,54 @@ fn object_rows(
     }
 }
 
+/// The rows of the numbers and addresses an object says it has. Those of types not named here are only checked the other
+/// way round: that the rows have owners.
+fn allotted(object: &Object) -> Vec<String> {
+    let number = |name: &str| object.props.get(name).and_then(Value::as_u64);
+    let text = |name: &str| object.props.get(name).and_then(Value::as_str);
+    match object.object_type {
+        ObjectType::VirtualNetwork => {
+            let id =
+                number("virtual_network_network_id").map(|id| layout::alloc_number_key("network-id", id));
+            let target = number(defaults::ROUTE_TARGET_NUMBER_PROPERTY);
+            id.into_iter().chain(target.map(|n| layout::alloc_number_key("route-target", n))).collect()
+        }
+        ObjectType::SecurityGroup => {
+            let automatic = u64::from(defaults::FIRST_SECURITY_GROUP_ID);
+            let id = number("security_group_id").filter(|id| *id >= automatic);
+            id.map(|id| layout::alloc_number_key("security-group-id", id)).into_iter().collect()
+        }
+        ObjectType::InstanceIp => {
+            let address = text("instance_ip_address").and_then(|text| text.parse::<IpAddr>().ok());
+            let (Some(address), Some(subnet)) = (address, text("subnet_uuid")) else { return Vec::new() };
+            let bits = match address {
+                IpAddr::V4(address) => u128::from(address.to_bits()),
+                IpAddr::V6(address) => address.to_bits(),
+            };
+            vec![layout::alloc_key(&format!("ip/{subnet}"), format!("{bits:032x}"))]
+        }
+        _ => Vec::new(),
+    }
+}
+
+fn allotted_rows(rows: &Rows, key: &str, object: &Object, out: &mut Vec<Finding>) {
+    let owner = object.uuid.to_string();
+    for row in allotted(object) {
+        // In networks without subnets of their own a client may write any address and subnet.
+        let subnet = row.strip_prefix("alloc/ip/").and_then(|rest| rest.split('/').next());
+        if subnet.is_some_and(|subnet| !rows.contains_key(&layout::alloc_key("subnet", subnet))) {
+            continue;
+        }
+        let (what, repair) = match rows.get(&row) {
+            Some(held) if *held == owner => continue,
+            // Two objects with one number: somebody has to give way.
+            Some(held) => (format!("{row} belongs to {}", String::from_utf8_lossy(held)), None),
+            None => (format!("{row} is missing"), Some(Op::put(row, owner.clone()))),
+        };
+        out.push(Finding { key: key.to_owned(), what, repair });
+    }
+}
+
 /// The object without its references to `gone`; `None` if that was its parent.
 fn drop_reference(object: &Object, gone: Uuid) -> Option<Op> {
     if object.parent.is_some_and(|(_, uuid)| uuid == gone) {
@@ -122,9 +176,9 @@ fn drop_reference(object: &Object, gone: Uuid) -> Option<Op> {
 }
 
 /// What is wrong with an allotted number or address; `None` if its owner exists.
-fn orphan(rows: &Rows, key: &str, owner: &str) -> Option<String> {
+fn orphan(rows: &Rows, owners: &BTreeSet<Uuid>, key: &str, owner: &str) -> Option<String> {
     if let Ok(uuid) = Uuid::parse_str(owner) {
-        return (!rows.contains_key(&layout::id_key(uuid))).then(|| format!("its owner {owner} is gone"));
+        return (!owners.contains(&uuid)).then(|| format!("its owner {owner} is gone"));
     }
     // Taken by a subnet itself: the subnet must exist.
     let subnet = key.strip_prefix("alloc/ip/")?.split('/').next()?;

@@ -13,7 +13,9 @@ use std::fmt;
 
 use serde_json::{Map, Value};
 use uuid::Uuid;
-use weft_model::{FqName, Object, ObjectType, PropKind, Reference, RouteTarget, defaults, validate};
+use weft_model::{
+    FqName, Object, ObjectType, PropKind, Reference, RouteTarget, defaults, derived_uuid, validate,
+};
 
 /// Rows by uuid, each with its columns.
 type Table = BTreeMap<Uuid, Row>;
@@ -204,7 +206,7 @@ fn object(
             return None;
         };
         // The root of everything is not an object's parent here.
-        object.parent = (parent != ObjectType::ConfigRoot).then_some((parent, uuid));
+        object.parent = (parent != ObjectType::ConfigRoot).then(|| (parent, identity(table, parent, uuid)));
     }
     properties(row, &mut object, left);
     references(table, row, &mut object, left);
@@ -212,6 +214,14 @@ fn object(
         object.props.insert(defaults::ROUTE_TARGET_NUMBER_PROPERTY.into(), number.into());
     }
     Some(object)
+}
+
+/// What an object is called here: what the compiler makes has an identity that follows from its name.
+fn identity(table: &Table, object_type: ObjectType, uuid: Uuid) -> Uuid {
+    match table.get(&uuid) {
+        Some(row) if object_type.info().derived => derived_uuid(object_type, &row.fq_name),
+        _ => uuid,
+    }
 }
 
 fn properties(row: &Row, object: &mut Object, left: &mut Vec<String>) {
@@ -256,7 +266,7 @@ fn references(table: &Table, row: &Row, object: &mut Object, left: &mut Vec<Stri
             left.push(format!("{row}: reference to {to} {uuid}: there is no such type here"));
             continue;
         };
-        if target.info().derived || from.info().reference(target).is_some_and(|r| r.system) {
+        if from.info().reference(target).is_some_and(|r| r.system) {
             continue;
         }
         let attr = value.get("attr").unwrap_or(&Value::Null);
@@ -269,6 +279,7 @@ fn references(table: &Table, row: &Row, object: &mut Object, left: &mut Vec<Stri
         };
         match table.get(&uuid).filter(|found| found.type_name == to) {
             Some(found) => {
+                let uuid = identity(table, target, uuid);
                 let reference = Reference { uuid, fq_name: found.fq_name.clone(), attr };
                 object.refs.entry(target).or_default().push(reference);
             }
@@ -299,7 +310,7 @@ fn prune(dump: &mut Dump) {
             let (object_type, fq_name) = (object.object_type, object.fq_name.clone());
             for (to, list) in &mut object.refs {
                 list.retain(|reference| {
-                    let there = known.contains(&(*to, reference.uuid));
+                    let there = to.info().derived || known.contains(&(*to, reference.uuid));
                     if !there {
                         let target = &reference.fq_name;
                         left.push(format!(

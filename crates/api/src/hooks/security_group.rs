@@ -51,7 +51,7 @@ async fn automatic(ctx: &mut Context<'_>, new: &Object, old: Option<&Object>) ->
             .ok_or_else(|| ApiError::conflict("all security group ids are in use"))?,
     };
     let key = pool.key(id);
-    if ctx.state.store().get(&key).await?.is_some() {
+    if asked.is_some() && ctx.state.store().get(&key).await?.is_some() {
         return Err(ApiError::conflict(format!("{ID} {id} is in use")));
     }
     ctx.plan.claim(key, new.uuid.to_string());

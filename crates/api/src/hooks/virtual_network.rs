@@ -59,7 +59,7 @@ async fn number(
     };
     if !claimed {
         let key = pool.key(id);
-        if ctx.state.store().get(&key).await?.is_some() {
+        if chosen.is_some() && ctx.state.store().get(&key).await?.is_some() {
             return Err(ApiError::conflict(format!("{name} {id} is in use")));
         }
         ctx.plan.claim(key, new.uuid.to_string());

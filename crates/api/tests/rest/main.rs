@@ -12,3 +12,14 @@ mod slow_clients;
 mod updates;
 mod watch;
 mod watchers;
+
+use std::any::Any;
+use std::sync::Arc;
+use weft_store::{EmbeddedStore, Store};
+
+/// An empty store, and what must live as long as it is used.
+pub(crate) async fn open_store() -> (Arc<dyn Store>, Box<dyn Any + Send + Sync>) {
+    let directory = tempfile::tempdir().unwrap();
+    let store = Arc::new(EmbeddedStore::open(directory.path()).unwrap());
+    (store, Box::new(directory))
+}
