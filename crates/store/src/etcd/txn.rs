@@ -6,14 +6,41 @@ use tokio::time::Instant;
 use super::connection;
 use super::marker::Slot;
 use super::{Inner, key_of};
-use crate::{Condition, Limits, Op, Revision, StoreError, Txn, TxnResult};
+use crate::{Compare as OurCompare, Condition, Limits, Op, Revision, StoreError, Txn, TxnResult};
 
-/// What a cluster takes whose servers take `ops` operations in a transaction or part of one. Comparisons may fill three
-/// quarters of that (one is the marker's); operations go into nested transactions, for which the server leaves what
-/// the outer one does not use.
+/// What a cluster takes whose servers take `ops` operations in a transaction or part of one. Operations go into nested
+/// transactions, for which the server leaves what the outer one does not use; more comparisons than [`direct`] are
+/// condensed ([`Guard`]).
 pub(super) fn limits(ops: usize, bytes: usize) -> Limits {
-    let parts = ops * 3 / 4 - 1;
-    Limits { max_ops: parts * (ops / 4), max_compares: parts, max_bytes: bytes, max_key: 4096 }
+    let most = direct(ops) * (ops / 4);
+    Limits { max_ops: most, max_compares: most, max_bytes: bytes, max_key: 4096 }
+}
+
+/// Comparisons sent as they are: three quarters of what the server takes, less the marker's.
+fn direct(ops: usize) -> usize {
+    ops * 3 / 4 - 1
+}
+
+/// What a transaction is compared with at the server.
+enum Guard<'a> {
+    /// Its comparisons as they are.
+    Direct(&'a [OurCompare]),
+    /// More than the server takes: that keys exist or are unchanged as they are, and for keys that are to be absent, which
+    /// were so at some revision, that nothing between neighbours was written since.
+    Condensed { direct: Vec<&'a OurCompare>, groups: Vec<Compare> },
+    /// One does not hold.
+    Fails(TxnResult),
+}
+
+impl Guard<'_> {
+    /// The comparisons sent as they are.
+    fn direct(&self) -> Vec<&OurCompare> {
+        match self {
+            Self::Direct(all) => all.iter().collect(),
+            Self::Condensed { direct, .. } => direct.clone(),
+            Self::Fails(_) => Vec::new(),
+        }
+    }
 }
 
 /// What one attempt came to.
@@ -37,8 +64,12 @@ impl Inner {
                     Deletes::Something(key) => found = Some(key),
                 }
             }
+            let guard = match self.guard(txn).await? {
+                Guard::Fails(result) => return Ok(result),
+                guard => guard,
+            };
             slot.settle(&self.connection).await?;
-            match self.attempt(txn, found.as_deref(), &mut slot).await? {
+            match self.attempt(txn, &guard, found.as_deref(), &mut slot).await? {
                 Attempt::Done(result) => return Ok(result),
                 Attempt::Again if Instant::now() >= end => {
                     return Err(StoreError::Refused(
@@ -53,18 +84,25 @@ impl Inner {
     async fn attempt(
         &self,
         txn: &Txn,
+        guard: &Guard<'_>,
         found: Option<&str>,
         slot: &mut Slot<'_>,
     ) -> Result<Attempt, StoreError> {
         let Some((marker, value)) = slot.begin() else { return Ok(Attempt::Again) };
         let mut compares = vec![marker];
-        compares.extend(txn.compare.iter().map(|c| self.compare(&c.key, c.condition)));
+        let direct = guard.direct();
+        compares.extend(direct.iter().map(|c| self.compare(&c.key, c.condition)));
+        if let Guard::Condensed { groups, .. } = guard {
+            compares.extend(groups.iter().cloned());
+        }
         compares.extend(found.map(|key| self.compare(key, Condition::Present)));
         let success = self.success(&txn.ops, TxnOp::put(slot.key(), value.as_str(), None), compares.len());
-        let request =
-            etcd_client::Txn::new().when(compares).and_then(success).or_else(self.failure(txn, slot.key()));
+        let request = etcd_client::Txn::new()
+            .when(compares)
+            .and_then(success)
+            .or_else(self.failure(&direct, slot.key()));
         match self.connection.once(async |mut kv| kv.txn(request).await).await {
-            Ok(response) => self.answered(txn, &response, slot),
+            Ok(response) => self.answered(&direct, &response, slot),
             Err(error) if connection::refused(&error) => {
                 Err(connection::refusal(&error, txn.ops.len(), size(txn), &self.connection.options))
             }
@@ -78,7 +116,7 @@ impl Inner {
 
     fn answered(
         &self,
-        txn: &Txn,
+        direct: &[&OurCompare],
         response: &TxnResponse,
         slot: &mut Slot<'_>,
     ) -> Result<Attempt, StoreError> {
@@ -90,9 +128,9 @@ impl Inner {
         let mut rows = response.op_responses().into_iter().map(first_row);
         let marker = rows.next().flatten().and_then(|kv| u64::try_from(kv.mod_revision()).ok());
         slot.untouched(marker);
-        Ok(match conflict(txn, rows) {
+        Ok(match conflict(direct.iter().copied(), rows) {
             Some(result) => Attempt::Done(result),
-            // Ours hold: the marker was swept, or what was to be deleted went. Both are known now.
+            // These hold: the marker was swept, what was to be deleted went, or a group was written to. Look again.
             None => Attempt::Again,
         })
     }
@@ -117,10 +155,10 @@ impl Inner {
     }
 
     /// Reads what was compared, to say which comparison did not hold: the marker first.
-    fn failure(&self, txn: &Txn, marker: &str) -> Vec<TxnOp> {
+    fn failure(&self, direct: &[&OurCompare], marker: &str) -> Vec<TxnOp> {
         let keys = || Some(GetOptions::new().with_keys_only());
         let marker = TxnOp::get(marker, keys());
-        let ours = txn.compare.iter().map(|c| TxnOp::get(self.data_key(&c.key), keys()));
+        let ours = direct.iter().map(|c| TxnOp::get(self.data_key(&c.key), keys()));
         std::iter::once(marker).chain(ours).collect()
     }
 
@@ -146,6 +184,10 @@ impl Inner {
     /// For a transaction of deletes alone: whether there is anything to delete.
     async fn deletes_nothing(&self, txn: &Txn) -> Result<Deletes, StoreError> {
         let keys = || Some(GetOptions::new().with_keys_only());
+        if txn.compare.len() > self.connection.options.max_ops {
+            let (size, limit) = (txn.compare.len(), self.connection.options.max_ops);
+            return Err(StoreError::TooLarge { what: "comparisons", size, limit });
+        }
         for part in txn.ops.chunks(self.connection.options.max_ops) {
             let compares: Vec<Compare> =
                 txn.compare.iter().map(|c| self.compare(&c.key, c.condition)).collect();
@@ -158,7 +200,7 @@ impl Inner {
             let revision = self.connection.note(response.header())?;
             let mut rows = response.op_responses().into_iter().map(first_row);
             if !response.succeeded() {
-                return match conflict(txn, rows) {
+                return match conflict(&txn.compare, rows) {
                     Some(result) => Ok(Deletes::Nothing(result)),
                     None => Err(StoreError::Corrupt("etcd contradicts itself".into())),
                 };
@@ -184,8 +226,57 @@ impl Inner {
         outcome.map_err(|failure| failure.into_error(&self.connection.options))
     }
 
+    /// How `txn` is to be compared; looks at the store if there is more than fits.
+    async fn guard<'a>(&self, txn: &'a Txn) -> Result<Guard<'a>, StoreError> {
+        let most = direct(self.connection.options.max_ops);
+        if txn.compare.len() <= most {
+            return Ok(Guard::Direct(&txn.compare));
+        }
+        let (revision, failed) = self.evaluate(txn).await?;
+        if let Some(result) = failed {
+            return Ok(Guard::Fails(result));
+        }
+        let is_absent = |compare: &&OurCompare| compare.condition == Condition::Absent;
+        let (mut absent, direct): (Vec<&OurCompare>, Vec<&OurCompare>) =
+            txn.compare.iter().partition(is_absent);
+        let room = most / 3;
+        if direct.len() + room > most {
+            return Err(StoreError::TooLarge { what: "comparisons", size: txn.compare.len(), limit: most });
+        }
+        absent.sort_unstable_by(|a, b| a.key.cmp(&b.key));
+        let before = i64::try_from(revision + 1).unwrap_or(i64::MAX);
+        let groups = absent.chunks(absent.len().div_ceil(room).max(1)).filter_map(|group| {
+            let (first, last) = (group.first()?, group.last()?);
+            let end = [self.data_key(&last.key).as_slice(), b"\0"].concat();
+            Some(Compare::mod_revision(self.data_key(&first.key), CompareOp::Less, before).with_range(end))
+        });
+        Ok(Guard::Condensed { direct, groups: groups.collect() })
+    }
+
+    /// The newest revision, and the first comparison that does not hold there.
+    async fn evaluate(&self, txn: &Txn) -> Result<(Revision, Option<TxnResult>), StoreError> {
+        let revision = self.newest().await?;
+        let at = i64::try_from(revision).unwrap_or(i64::MAX);
+        for part in txn.compare.chunks(self.connection.options.max_ops) {
+            let options = || Some(GetOptions::new().with_keys_only().with_revision(at));
+            let reads: Vec<TxnOp> =
+                part.iter().map(|c| TxnOp::get(self.data_key(&c.key), options())).collect();
+            let response = self.read_txn(etcd_client::Txn::new().and_then(reads)).await?;
+            self.connection.note(response.header())?;
+            let failed = conflict(part, response.op_responses().into_iter().map(first_row));
+            if failed.is_some() {
+                return Ok((revision, failed));
+            }
+        }
+        Ok((revision, None))
+    }
+
     /// Comparisons without operations.
     pub(super) async fn check(&self, txn: &Txn) -> Result<TxnResult, StoreError> {
+        if txn.compare.len() > self.connection.options.max_ops {
+            let (revision, failed) = self.evaluate(txn).await?;
+            return Ok(failed.unwrap_or(TxnResult::Committed(revision)));
+        }
         let keys = || Some(GetOptions::new().with_keys_only());
         let compares: Vec<Compare> = txn.compare.iter().map(|c| self.compare(&c.key, c.condition)).collect();
         let reads: Vec<TxnOp> =
@@ -196,7 +287,7 @@ impl Inner {
             return Ok(TxnResult::Committed(revision));
         }
         let rows = response.op_responses().into_iter().map(first_row);
-        conflict(txn, rows).ok_or_else(|| StoreError::Corrupt("etcd contradicts itself".into()))
+        conflict(&txn.compare, rows).ok_or_else(|| StoreError::Corrupt("etcd contradicts itself".into()))
     }
 }
 
@@ -208,8 +299,11 @@ enum Deletes {
 }
 
 /// The first comparison that does not hold for the rows read in its order.
-fn conflict(txn: &Txn, rows: impl Iterator<Item = Option<KeyValue>>) -> Option<TxnResult> {
-    let failed = txn.compare.iter().zip(rows).find(|(compare, row)| {
+fn conflict<'a>(
+    compares: impl IntoIterator<Item = &'a OurCompare>,
+    rows: impl Iterator<Item = Option<KeyValue>>,
+) -> Option<TxnResult> {
+    let failed = compares.into_iter().zip(rows).find(|(compare, row)| {
         let revision = row.as_ref().and_then(|kv| Revision::try_from(kv.mod_revision()).ok());
         match compare.condition {
             Condition::Absent => revision.is_some(),

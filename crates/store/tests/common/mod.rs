@@ -19,6 +19,7 @@ pub(crate) async fn conformance(store: Arc<dyn Store>) {
     ranges_page_in_order(&*store).await;
     bad_transactions_are_refused(&*store).await;
     large_transactions_are_whole(&*store).await;
+    many_comparisons_are_one_decision(Arc::clone(&store)).await;
     watch_replays_and_follows(Arc::clone(&store)).await;
     watch_reports_progress(&*store).await;
     watch_from_the_future_fails(&*store).await;
@@ -160,6 +161,45 @@ async fn large_transactions_are_whole(store: &dyn Store) {
     txn.ops.extend((0..count).map(|i| Op::delete(format!("g/{i}"))));
     commit(store, txn).await;
     assert!(store.range("g/", None, 1).await.unwrap().entries.is_empty());
+}
+
+/// Competitors for overlapping sets of many keys that must be absent: no key is given twice, no set in part.
+async fn many_comparisons_are_one_decision(store: Arc<dyn Store>) {
+    commit(&*store, Txn::new().then(put("o/present", "x"))).await;
+    let tries = (0..6u64).map(|i| {
+        let store = Arc::clone(&store);
+        tokio::spawn(async move {
+            let mut txn = Txn::new().when(Compare::present("o/present"));
+            for number in i * 100..i * 100 + 250 {
+                let key = format!("o/{number:04}");
+                txn = txn.when(Compare::absent(key.clone())).then(put(&key, &i.to_string()));
+            }
+            (i, store.txn(txn).await.unwrap())
+        })
+    });
+    let mut won = Vec::new();
+    for outcome in futures::future::join_all(tries).await {
+        match outcome.unwrap() {
+            (i, TxnResult::Committed(_)) => won.push(i),
+            (i, TxnResult::Conflict { key }) => assert!(key >= format!("o/{:04}", i * 100), "{i}: {key}"),
+        }
+    }
+    assert!(!won.is_empty());
+    let mut txn = Txn::new().when(Compare::present("o/present")).when(Compare::absent("o/0000x"));
+    for winner in won {
+        for number in winner * 100..winner * 100 + 250 {
+            let key = format!("o/{number:04}");
+            let entry = store.get(&key).await.unwrap().unwrap();
+            assert_eq!(entry.value, winner.to_string().as_bytes());
+            txn = txn.when(Compare::unchanged(key.clone(), entry.mod_revision));
+        }
+    }
+    // Nothing is written by comparisons alone, however many.
+    let before = store.revision().await.unwrap();
+    assert!(matches!(store.txn(txn.clone()).await.unwrap(), TxnResult::Committed(_)));
+    txn.compare.push(Compare::absent("o/present"));
+    assert_eq!(store.txn(txn).await.unwrap(), TxnResult::Conflict { key: "o/present".into() });
+    assert_eq!(store.revision().await.unwrap(), before);
 }
 
 async fn watch_replays_and_follows(store: Arc<dyn Store>) {
