@@ -105,7 +105,16 @@ pub(crate) async fn free(
     Ok(Json(json!({})))
 }
 
+/// Gives addresses back, a transaction's worth at a time: not every store compares many keys at once.
 async fn release(state: &ApiState, network: Uuid, addresses: &[IpAddr]) -> Result<(), ApiError> {
+    const AT_ONCE: usize = 64;
+    for part in addresses.chunks(AT_ONCE) {
+        release_part(state, network, part).await?;
+    }
+    Ok(())
+}
+
+async fn release_part(state: &ApiState, network: Uuid, addresses: &[IpAddr]) -> Result<(), ApiError> {
     for attempt in 0..ATTEMPTS {
         pause(attempt, network).await;
         let mut plan = Plan::default();
