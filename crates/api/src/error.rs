@@ -5,6 +5,10 @@ use axum::response::{IntoResponse, Response};
 use weft_model::ModelError;
 use weft_store::StoreError;
 
+/// The message of a refusal, for those between handler and client.
+#[derive(Debug, Clone)]
+pub(crate) struct Refusal(pub(crate) String);
+
 /// A refused or failed request.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{status}: {message}")]
@@ -23,6 +27,16 @@ impl ApiError {
     /// 400: the request is wrong in itself.
     pub fn bad_request(message: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, message)
+    }
+
+    /// 401: nobody knows who this is.
+    pub fn unauthorized(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::UNAUTHORIZED, message)
+    }
+
+    /// 429: too often.
+    pub fn too_many(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::TOO_MANY_REQUESTS, message)
     }
 
     /// 403: nobody may do this.
@@ -77,6 +91,10 @@ impl IntoResponse for ApiError {
         if self.status.is_server_error() {
             tracing::error!(status = self.status.as_u16(), message = self.message, "request failed");
         }
-        (self.status, [("content-type", "text/plain; charset=utf-8")], self.message).into_response()
+        let refusal = Refusal(self.message.clone());
+        let mut response =
+            (self.status, [("content-type", "text/plain; charset=utf-8")], self.message).into_response();
+        response.extensions_mut().insert(refusal);
+        response
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::ApiError;
 use crate::render::View;
+use crate::tls::Peer;
 use axum::Json;
 use axum::extract::FromRequestParts;
 use axum::http::{HeaderMap, header, request::Parts};
@@ -19,14 +20,15 @@ impl<S: Send + Sync> FromRequestParts<S> for Base {
     type Rejection = std::convert::Infallible;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
-        Ok(Self(base(&parts.headers)))
+        let tls = parts.extensions.get::<Peer>().is_some_and(Peer::tls);
+        Ok(Self(base(&parts.headers, tls)))
     }
 }
 
-fn base(headers: &HeaderMap) -> String {
+fn base(headers: &HeaderMap, tls: bool) -> String {
     let text = |name: &str| headers.get(name).and_then(|v| v.to_str().ok());
     let host = text(header::HOST.as_str()).filter(|h| !h.is_empty()).unwrap_or("localhost");
-    let scheme = if text("x-forwarded-proto") == Some("https") { "https" } else { "http" };
+    let scheme = if tls || text("x-forwarded-proto") == Some("https") { "https" } else { "http" };
     format!("{scheme}://{host}")
 }
 

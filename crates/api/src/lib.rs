@@ -5,6 +5,7 @@
 //! stays. Objects the compiler derives are shown read-only beside the stored ones.
 
 mod alloc;
+mod audit;
 mod collections;
 mod derived;
 mod discovery;
@@ -15,6 +16,7 @@ mod http;
 pub mod identity;
 mod import;
 mod ips;
+mod limits;
 mod list;
 mod names;
 mod objects;
@@ -28,27 +30,35 @@ mod singletons;
 mod state;
 mod subnets;
 mod time;
+mod tls;
+mod tokens;
 mod view;
 mod watch;
 mod write;
 
+pub use audit::{Audit, Rotation};
 pub use derived::{BackReference, DerivedSource};
 pub use error::ApiError;
+pub use identity::Access;
 pub use import::{Imported, import};
-pub use serve::{Limits, serve};
+pub use limits::MAX_JSON_DEPTH;
+pub use serve::{Limits, Serving, serve, serve_with, whole_bodies};
 pub use state::ApiState;
+pub use tls::{Connection, Peer, ServerConfig};
 pub use view::DerivedView;
 
 use axum::Router;
-use axum::extract::DefaultBodyLimit;
-use axum::routing::{get, post};
+use axum::middleware::from_fn_with_state;
+use axum::routing::{delete, get, post};
+use std::sync::Arc;
 
 /// Largest body of a request, in bytes (413 beyond).
 pub const MAX_BODY_BYTES: usize = 1 << 20;
 
 /// The routes of the interface.
 pub fn router(state: ApiState) -> Router {
-    Router::new()
+    let access = Arc::clone(state.access());
+    let routes = Router::new()
         .route("/", get(discovery::document))
         .route("/openapi.json", get(openapi::json))
         .route("/documentation", get(openapi::page))
@@ -69,7 +79,10 @@ pub fn router(state: ApiState) -> Router {
         .route("/virtual-network/{id}/subnet-ip-count", post(ips::count))
         .route("/{collection}", get(list::list).post(objects::create))
         .route("/{type}/{id}", get(objects::read).put(objects::update).delete(objects::delete))
-        .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
-        .layer(axum::middleware::from_fn(identity::layer))
-        .with_state(state)
+        .route("/weft/tokens", get(tokens::list).post(tokens::create))
+        .route("/weft/tokens/{id}", delete(tokens::revoke))
+        .layer(from_fn_with_state(Arc::clone(&access), audit::layer));
+    // Nothing of a body is read before it is known who sends it.
+    whole_bodies(routes.with_state(state), Limits::default().body)
+        .layer(from_fn_with_state(access, identity::layer))
 }

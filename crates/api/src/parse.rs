@@ -34,6 +34,7 @@ pub(crate) struct Input {
 /// # Errors
 /// 400 for anything that is not JSON or too deep.
 pub fn json(bytes: &[u8]) -> Result<Value, ApiError> {
+    crate::limits::check_depth(bytes)?;
     serde_json::from_slice(bytes).map_err(|e| ApiError::bad_request(format!("Malformed JSON body: {e}")))
 }
 

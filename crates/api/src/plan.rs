@@ -1,6 +1,7 @@
 //! One write in the making: comparisons and operations of the transaction, each key once.
 
 use crate::ApiError;
+use crate::audit::{self, Change};
 use bytes::Bytes;
 use std::collections::BTreeMap;
 use uuid::Uuid;
@@ -12,6 +13,8 @@ use weft_store::{Compare, Condition, Op, Revision, Txn, layout};
 pub(crate) struct Plan {
     compare: BTreeMap<String, Condition>,
     ops: BTreeMap<String, Op>,
+    /// For the audit log, if the write is recorded.
+    changes: Vec<Change>,
 }
 
 impl Plan {
@@ -65,6 +68,7 @@ impl Plan {
         for op in layout::put_ops(new, old)? {
             self.op(op);
         }
+        self.changed(old, Some(new));
         if old.is_none() {
             self.require(Compare::absent(layout::fq_key(new.object_type, &new.fq_name)));
             self.require(Compare::absent(layout::id_key(new.uuid)));
@@ -99,6 +103,7 @@ impl Plan {
     /// Removes an object and its rows.
     pub(crate) fn delete_object(&mut self, object: &Object, revision: Revision) {
         self.unchanged((object.object_type, object.uuid), revision);
+        self.changed(Some(object), None);
         for op in layout::delete_ops(object) {
             self.op(op);
         }
@@ -112,6 +117,17 @@ impl Plan {
             Some(revision) => Compare::unchanged(key, revision),
             None => Compare::absent(key),
         });
+    }
+
+    fn changed(&mut self, before: Option<&Object>, after: Option<&Object>) {
+        if audit::active() {
+            self.changes.push(Change { before: before.cloned(), after: after.cloned() });
+        }
+    }
+
+    /// What [`audit::committed`] is to be told.
+    pub(crate) fn take_changes(&mut self) -> Vec<Change> {
+        std::mem::take(&mut self.changes)
     }
 
     /// The transaction.

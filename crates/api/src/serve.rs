@@ -3,6 +3,7 @@
 //! Connections are bounded; a client that does not send its header or body in time, or does not take its answer, is
 //! cut off. The bounds are [`Limits`].
 
+use crate::tls::{Connection, Peer, ServerConfig, handshake};
 use crate::{ApiError, MAX_BODY_BYTES};
 use axum::Router;
 use axum::body::{Body, HttpBody};
@@ -12,8 +13,10 @@ use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::serve::Listener;
 use bytes::Bytes;
+use hyper::body::Incoming;
+use hyper::service::Service;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use hyper_util::service::TowerToHyperService;
 use std::io;
 use std::pin::Pin;
@@ -47,17 +50,45 @@ impl Default for Limits {
     }
 }
 
-/// Serves until `stop` resolves; then requests under way are finished, for a short time.
-pub async fn serve<L: Listener>(
+/// How a listener is served.
+#[derive(Debug, Clone, Default)]
+pub struct Serving {
+    /// What clients are allowed.
+    pub limits: Limits,
+    /// With it, clients must speak TLS.
+    pub tls: Option<Arc<ServerConfig>>,
+}
+
+/// Serves without TLS until `stop` resolves; bodies are read before the router sees a request.
+pub async fn serve<L>(listener: L, router: Router, limits: Limits, stop: impl Future<Output = ()> + Send)
+where
+    L: Listener,
+    L::Io: Connection,
+{
+    let router = whole_bodies(router, limits.body);
+    serve_with(listener, router, Serving { limits, tls: None }, stop).await;
+}
+
+/// The router behind a reader of whole bodies, which waits for them no longer than that and takes no more than
+/// [`MAX_BODY_BYTES`].
+pub fn whole_bodies(router: Router, patience: Duration) -> Router {
+    router
+        .layer(middleware::from_fn_with_state(patience, whole_body))
+        .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
+}
+
+/// Serves until `stop` resolves; then requests under way are finished, for a short time. The router is to bound bodies
+/// itself ([`whole_bodies`]), after it has found out who sends them.
+pub async fn serve_with<L>(
     mut listener: L,
     router: Router,
-    limits: Limits,
+    serving: Serving,
     stop: impl Future<Output = ()> + Send,
-) {
-    let router = router
-        .layer(middleware::from_fn_with_state(limits.body, whole_body))
-        .layer(DefaultBodyLimit::max(MAX_BODY_BYTES));
-    let places = Arc::new(Semaphore::new(limits.connections));
+) where
+    L: Listener,
+    L::Io: Connection,
+{
+    let places = Arc::new(Semaphore::new(serving.limits.connections));
     let graceful = GracefulShutdown::new();
     let mut stop = std::pin::pin!(stop);
     loop {
@@ -69,23 +100,55 @@ pub async fn serve<L: Listener>(
             next = next => next,
             () = &mut stop => break,
         };
-        let connection = hyper::server::conn::http1::Builder::new()
-            .timer(TokioTimer::new())
-            .header_read_timeout(limits.header)
-            .serve_connection(
-                TokioIo::new(Patient::new(io, limits.write)),
-                TowerToHyperService::new(router.clone()),
-            );
-        let connection = graceful.watch(connection);
+        let (router, serving, watcher) = (router.clone(), serving.clone(), graceful.watcher());
         tokio::spawn(async move {
-            if let Err(error) = connection.await {
-                tracing::debug!(%error, "connection ended");
-            }
+            connection(io, router, serving, watcher).await;
             drop(place);
         });
     }
     if tokio::time::timeout(GOODBYE, graceful.shutdown()).await.is_err() {
         tracing::debug!("requests were cut off");
+    }
+}
+
+async fn connection<I: Connection>(io: I, router: Router, serving: Serving, watcher: Watcher) {
+    let (peer, limits) = (io.peer(), serving.limits);
+    let Some(config) = serving.tls else { return speak(io, peer, router, limits, watcher).await };
+    match handshake(io, config, limits.header).await {
+        Ok(io) => speak(io, peer.with_tls(), router, limits, watcher).await,
+        Err(error) => tracing::debug!(%peer, error, "no TLS connection"),
+    }
+}
+
+/// HTTP on one connection, until it ends.
+async fn speak<I>(io: I, peer: Peer, router: Router, limits: Limits, watcher: Watcher)
+where
+    I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let service = WithPeer { inner: TowerToHyperService::new(router), peer };
+    let connection = hyper::server::conn::http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(limits.header)
+        .serve_connection(TokioIo::new(Patient::new(io, limits.write)), service);
+    if let Err(error) = watcher.watch(connection).await {
+        tracing::debug!(%peer, %error, "connection ended");
+    }
+}
+
+/// Puts the other side into the extensions of every request.
+struct WithPeer {
+    inner: TowerToHyperService<Router>,
+    peer: Peer,
+}
+
+impl Service<hyper::Request<Incoming>> for WithPeer {
+    type Response = <TowerToHyperService<Router> as Service<hyper::Request<Incoming>>>::Response;
+    type Error = <TowerToHyperService<Router> as Service<hyper::Request<Incoming>>>::Error;
+    type Future = <TowerToHyperService<Router> as Service<hyper::Request<Incoming>>>::Future;
+
+    fn call(&self, mut request: hyper::Request<Incoming>) -> Self::Future {
+        request.extensions_mut().insert(self.peer);
+        self.inner.call(request)
     }
 }
 

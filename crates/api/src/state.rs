@@ -1,6 +1,7 @@
 //! What all requests share: the store, the view of derived objects, and hints where to look for free numbers.
 
 use crate::alloc::Cursors;
+use crate::identity::Access;
 use crate::watch::Hub;
 use crate::{ApiError, DerivedSource};
 use std::sync::Arc;
@@ -19,6 +20,7 @@ const PAGE: usize = 1024;
 #[derive(Clone)]
 pub struct ApiState {
     inner: Arc<Inner>,
+    access: Arc<Access>,
 }
 
 struct Inner {
@@ -51,7 +53,19 @@ impl ApiState {
         let (cursors, last_write) = (Cursors::default(), AtomicU64::new(0));
         let watchers = Arc::new(Semaphore::new(MAX_WATCHERS));
         let hub = Hub::default();
-        Self { inner: Arc::new(Inner { store, derived, cursors, last_write, watchers, hub }) }
+        let inner = Arc::new(Inner { store, derived, cursors, last_write, watchers, hub });
+        Self { inner, access: Arc::new(Access::open()) }
+    }
+
+    /// The same with other rules for who is let in; without, everybody is, as administrator.
+    #[must_use]
+    pub fn with_access(self, access: Access) -> Self {
+        Self { access: Arc::new(access), ..self }
+    }
+
+    /// Who is let in.
+    pub fn access(&self) -> &Arc<Access> {
+        &self.access
     }
 
     /// Creates the objects every installation has; those that exist are left alone.

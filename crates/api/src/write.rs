@@ -5,7 +5,7 @@ use crate::parse::{Input, RefInput};
 use crate::plan::Plan;
 use crate::render::View;
 use crate::state::{Loaded, Member};
-use crate::{ApiError, ApiState, time};
+use crate::{ApiError, ApiState, audit, time};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use uuid::Uuid;
@@ -24,10 +24,12 @@ pub(crate) enum Outcome {
 }
 
 /// Commits a plan for an object. A conflict that says what is wrong becomes an error, any other one a new attempt.
-pub(crate) async fn commit(state: &ApiState, plan: Plan, own: Option<Uuid>) -> Result<Outcome, ApiError> {
+pub(crate) async fn commit(state: &ApiState, mut plan: Plan, own: Option<Uuid>) -> Result<Outcome, ApiError> {
+    let changes = plan.take_changes();
     let key = match state.store().txn(plan.into_txn()).await? {
         TxnResult::Committed(revision) => {
             state.wrote(revision);
+            audit::committed(changes);
             return Ok(Outcome::Done);
         }
         TxnResult::Conflict { key } => key,

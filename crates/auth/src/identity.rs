@@ -63,6 +63,12 @@ impl Identity {
         Self::powerful(user, IdentityKind::Local)
     }
 
+    /// Somebody who showed nothing: may read what is open to all.
+    pub fn anonymous() -> Self {
+        let powerless = Self::powerful("anonymous", IdentityKind::Token);
+        Self { roles: Vec::new(), ..powerless }
+    }
+
     fn powerful(user: impl Into<String>, kind: IdentityKind) -> Self {
         Self {
             user: user.into(),

@@ -75,3 +75,29 @@ pub fn client_config(dir: &Path) -> Result<Arc<ClientConfig>, TlsError> {
         .with_client_auth_cert(chain, key)?;
     Ok(Arc::new(config))
 }
+
+/// The configuration of an HTTP listener: clients show who they are in their requests, and, with `client_ca`, also a
+/// certificate of one of that file's authorities.
+///
+/// # Errors
+/// A file cannot be read or used.
+pub fn http_config(cert: &Path, key: &Path, client_ca: Option<&Path>) -> Result<Arc<ServerConfig>, TlsError> {
+    let provider = Arc::new(aws_lc_rs::default_provider());
+    let key = PrivateKeyDer::from_pem_file(key).map_err(|e| pem_error(key, &e.to_string()))?;
+    let builder =
+        ServerConfig::builder_with_provider(Arc::clone(&provider)).with_safe_default_protocol_versions()?;
+    let builder = match client_ca {
+        Some(path) => {
+            let mut roots = RootCertStore::empty();
+            for certificate in certificates(path)? {
+                roots.add(certificate)?;
+            }
+            let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider).build()?;
+            builder.with_client_cert_verifier(verifier)
+        }
+        None => builder.with_no_client_auth(),
+    };
+    let mut config = builder.with_single_cert(certificates(cert)?, key)?;
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Ok(Arc::new(config))
+}

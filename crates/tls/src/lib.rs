@@ -12,7 +12,7 @@ mod files;
 mod issue;
 mod names;
 
-pub use config::{client_config, server_config};
+pub use config::{client_config, http_config, server_config};
 pub use error::TlsError;
 pub use files::{CA_CERTIFICATE, CA_KEY, CERTIFICATE, KEY};
 pub use issue::{make_ca, make_node_cert};

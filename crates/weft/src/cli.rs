@@ -81,6 +81,16 @@ pub(crate) enum Command {
     },
     /// Make a certificate authority and the certificates of nodes
     Certs(CertsArgs),
+    /// Make, list and revoke tokens of the REST interface
+    #[command(after_help = "\
+  weft token create ci --role member --project UUID --expires 90d     prints the token, this once
+  weft token list
+  weft token revoke ci
+On the controller itself, `--server unix:PATH` of its --api-socket needs no token.")]
+    Token {
+        #[command(subcommand)]
+        command: crate::token_cmd::TokenCommand,
+    },
     /// Create, update and delete objects so that they are as files say
     #[command(after_help = "\
 Files are YAML (several documents) or JSON: {virtual-network: {fq_name: a:b:c, ...}}, or a list of such.
@@ -197,6 +207,8 @@ pub(crate) struct ControllerArgs {
     /// Agents' sessions without TLS: anybody who reaches the port may be any agent
     #[arg(long)]
     pub(crate) plain_xmpp: bool,
+    #[command(flatten)]
+    pub(crate) access: crate::access::AccessArgs,
     #[command(flatten)]
     pub(crate) timers: TimerArgs,
 }

@@ -11,7 +11,7 @@ use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
-use weft_api::{ApiError, ApiState, BackReference, DerivedSource};
+use weft_api::{ApiError, ApiState, BackReference, DerivedSource, Limits, whole_bodies};
 use weft_control::{CompiledView, Control, ControlConfig, Timers, introspect_router};
 use weft_dns::{DnsConfig, DnsService, ZoneBuilder};
 use weft_model::{FqName, Object, ObjectType, Reference};
@@ -28,23 +28,30 @@ const GOODBYE: Duration = Duration::from_secs(3);
 pub(crate) async fn run(args: ControllerArgs) -> anyhow::Result<()> {
     let stop = shutdown_signal()?;
     let tasks = TaskTracker::new();
-    let store = open_store(&args).await?;
+    let store = args.access.seal(open_store(&args).await?, &args.data_dir).await?;
     let config = ControlConfig {
         listen_xmpp: args.listen_xmpp,
         certs: if args.plain_xmpp { None } else { args.certs.clone() },
         timers: timers(&args.timers),
     };
     let (control, handle) = Control::bind(config, Arc::clone(&store)).await.context("control node")?;
-    let state = ApiState::new(Arc::clone(&store), Arc::new(Compiled(handle.compiled())));
+    let access = args.access.access(&store, &args.data_dir).await?;
+    let state = ApiState::new(Arc::clone(&store), Arc::new(Compiled(handle.compiled()))).with_access(access);
     tasks.spawn(control.run(stop.clone()));
     state.bootstrap().await.map_err(|e| anyhow::anyhow!("objects of a new installation: {e}"))?;
     let dns = DnsConfig { forwarders: args.dns_forwarder.clone(), ..DnsConfig::default() };
     let dns = DnsService::bind(args.listen_dns, dns).await.context("DNS")?;
     tasks.spawn(follow_zones(dns, Arc::clone(&store), stop.clone()));
-    let api = weft_api::router(state);
+    let api = weft_api::router(state.clone());
     let introspect = introspect_router(handle);
-    serve_tcp(args.listen_api, api.clone(), &tasks, stop.clone()).await?;
-    serve_tcp(args.listen_introspect, introspect.clone(), &tasks, stop.clone()).await?;
+    // Introspection shows every tenant's networks: with tokens on, it is the administrators'.
+    let introspect = whole_bodies(introspect, Limits::default().body);
+    let introspect = weft_api::identity::administrators_only(introspect, state.access());
+    let certs = args.certs.as_deref();
+    for (address, router) in [(args.listen_api, &api), (args.listen_introspect, &introspect)] {
+        let tls = args.access.tls.config(address, certs)?;
+        serve_tcp(address, router.clone(), tls, &tasks, stop.clone()).await?;
+    }
     if let Some(path) = &args.api_socket {
         serve_unix(path, api.merge(introspect), &tasks, stop.clone())?;
     }

@@ -1,5 +1,6 @@
 //! The one binary: every role as a subcommand, and the command line that works with them.
 
+mod access;
 mod apply_cmd;
 mod certs;
 mod cli;
@@ -16,6 +17,7 @@ mod output;
 mod sockets;
 mod store_cmd;
 mod target;
+mod token_cmd;
 mod vrouter;
 mod watch_cmd;
 
@@ -98,6 +100,9 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Watch(args) => watch_cmd::run(target, &args, format).await,
         Command::Login(args) => context_cmd::login(target, &args).await,
         Command::Context { command } => context_cmd::run(target, &command, format),
+        Command::Token { command } => {
+            token_cmd::run(target, command, format).await.map(|()| ExitCode::SUCCESS)
+        }
         Command::Get(args) => objects::get(target, &args, format).await,
         Command::Describe(args) => objects::describe(target, &args, format).await,
         Command::Delete(args) => objects::delete(target, &args, format).await,

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::sync::Arc;
 
 use anyhow::Context;
 use axum::Router;
@@ -10,7 +11,7 @@ use tokio::net::{TcpListener, UnixListener};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use weft_api::Limits;
+use weft_api::{Limits, ServerConfig, Serving};
 
 /// Cancelled at SIGTERM, SIGINT or SIGHUP.
 pub(crate) fn shutdown_signal() -> anyhow::Result<CancellationToken> {
@@ -27,15 +28,17 @@ pub(crate) fn shutdown_signal() -> anyhow::Result<CancellationToken> {
     Ok(token)
 }
 
-/// Serves on TCP until the token is cancelled; requests under way are finished.
+/// Serves on TCP, with TLS if there is a configuration of it, until the token is cancelled; requests under way are finished.
 pub(crate) async fn serve_tcp(
     address: SocketAddr,
     router: Router,
+    tls: Option<Arc<ServerConfig>>,
     tasks: &TaskTracker,
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
+    let serving = Serving { limits: Limits::default(), tls };
     let listener = TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address}"))?;
-    tasks.spawn(weft_api::serve(listener, router, Limits::default(), stop.cancelled_owned()));
+    tasks.spawn(weft_api::serve_with(listener, router, serving, stop.cancelled_owned()));
     Ok(())
 }
 
@@ -55,7 +58,7 @@ pub(crate) fn serve_unix(
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).with_context(failed)?;
     let path = path.to_owned();
     tasks.spawn(async move {
-        weft_api::serve(listener, router, Limits::default(), stop.cancelled_owned()).await;
+        weft_api::serve_with(listener, router, Serving::default(), stop.cancelled_owned()).await;
         let _ = std::fs::remove_file(&path);
     });
     Ok(())
