@@ -37,10 +37,11 @@ unit: ## All tests: unit, property, protocol peers, labs
 	@cargo build --quiet --workspace --all-targets
 	@cargo test --workspace
 
-bench: ## Measure beside the kernel's bridge, nftables and OVS; prints ratios
+bench: ## Measure packets beside the kernel and OVS, configuration beside etcd; prints ratios
 	@scripts/setup.sh bench
 	@cargo build --quiet --release -p weft -p weft-bench
 	@target/release/weft-bench
+	@target/release/weft-bench config
 
 fuzz: ## Run every fuzz target for FUZZ_SECONDS (default 180)
 	@fuzz/run.sh

@@ -76,4 +76,4 @@ install "the client test" python3 python3-venv
 install "the store test" etcd-server etcd-client util-linux
 [ "$goal" = test ] && exit 0
 
-install "the benchmarks" nftables ethtool openvswitch-switch
+install "the benchmarks" nftables ethtool openvswitch-switch etcd-server

@@ -5,6 +5,7 @@
 //! median of its rounds: the machines this runs on are shared, so only figures of one run may be compared.
 //! Everything lives in network namespaces that are removed at the end.
 
+mod config;
 mod load;
 mod measure;
 mod netns;
@@ -46,12 +47,15 @@ enum Command {
     /// One end of a measurement; started by the benchmark itself inside a namespace.
     #[command(hide = true)]
     Load(load::Load),
+    /// Measure the configuration service beside raw puts into etcd.
+    Config(config::Config),
 }
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let outcome = match &cli.command {
         Some(Command::Load(load)) => load.run(),
+        Some(Command::Config(config)) => config.run(),
         None => compare(&cli),
     };
     match outcome {

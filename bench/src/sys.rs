@@ -1,4 +1,5 @@
 //! Batched sends and receives of datagrams: a system call for each packet would be what is measured otherwise.
+//! And processes that do not outlive this one.
 #![allow(unsafe_code)]
 
 use std::io;
@@ -62,5 +63,17 @@ impl Batch {
             )
         });
         usize::try_from(received).map_err(|_| io::Error::last_os_error())
+    }
+}
+
+/// Makes a process end when this one does, however that happens.
+pub(crate) fn end_with_parent(command: &mut std::process::Command) {
+    use std::os::unix::process::CommandExt;
+    // SAFETY: prctl is a system call without effect on memory; nothing else runs between fork and exec.
+    unsafe {
+        command.pre_exec(|| match libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) {
+            0 => Ok(()),
+            _ => Err(io::Error::last_os_error()),
+        });
     }
 }
