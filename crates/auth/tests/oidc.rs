@@ -25,11 +25,12 @@ fn key(id: &str, algorithm: Algorithm) -> Key {
         Algorithm::ES256 => rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256),
         _ => rcgen::KeyPair::generate_for(&rcgen::PKCS_ED25519),
     };
-    let pem = made.unwrap().serialize_pem();
+    let made = made.unwrap();
+    let pem = made.serialize_pem();
     let signing = match algorithm {
         Algorithm::RS256 => EncodingKey::from_rsa_pem(pem.as_bytes()),
         Algorithm::ES256 => EncodingKey::from_ec_pem(pem.as_bytes()),
-        _ => EncodingKey::from_ed_pem(pem.as_bytes()),
+        _ => Ok(EncodingKey::from_ed_der(&made.serialize_der())),
     };
     let signing = signing.unwrap();
     let mut public = Jwk::from_encoding_key(&signing, algorithm).unwrap();
