@@ -215,8 +215,8 @@ pub(crate) async fn resolve_one(
     };
     let missing = || ApiError::bad_request(format!("{} does not exist: {}", to.refs_field(), shown()));
     if let Some(uuid) = input.uuid {
-        let object = state.load(to, uuid).await?.ok_or_else(missing)?.object;
-        return Ok(Reference { uuid, fq_name: object.fq_name, attr });
+        let object = state.find(to, uuid).await?.ok_or_else(missing)?;
+        return Ok(Reference { uuid, fq_name: object.fq_name.clone(), attr });
     }
     let fq_name = input.to.clone().ok_or_else(missing)?;
     let uuid = state.by_name(to, &fq_name).await?.ok_or_else(missing)?;

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use weft_api::{ApiState, DerivedView, router};
 use weft_store::{EmbeddedStore, Store};
 
-/// Runs the script in its environment; the error is all it said.
-fn run_script(port: u16) -> Result<String, String> {
+/// Runs a script in its environment; the error is all it said.
+fn run_script(script: &str, port: u16) -> Result<String, String> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let made = Command::new(root.join("scripts/python-env.sh")).output().map_err(|e| e.to_string())?;
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
@@ -17,17 +17,17 @@ fn run_script(port: u16) -> Result<String, String> {
     }
     let python = text(&made.stdout);
     let ran = Command::new(python.trim())
-        .arg(root.join("tests/python/test_vnc_api.py"))
+        .arg(root.join("tests/python").join(script))
         .args(["127.0.0.1", &port.to_string()])
         .output()
         .map_err(|e| e.to_string())?;
     if ran.status.success() { Ok(text(&ran.stdout)) } else { Err(text(&ran.stdout) + &text(&ran.stderr)) }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_published_client_works() {
+/// Runs a script against a service of its own.
+async fn drive(script: &'static str) {
     if Command::new("python3").arg("--version").output().is_err() {
-        eprintln!("SKIPPED, NOT TESTED: python3 is not installed, so the published client was not run");
+        eprintln!("SKIPPED, NOT TESTED: python3 is not installed, so {script} was not run");
         return;
     }
     let directory = tempfile::tempdir().unwrap();
@@ -37,7 +37,24 @@ async fn the_published_client_works() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     let server = tokio::spawn(async move { axum::serve(listener, router(state)).await });
-    let said = tokio::task::spawn_blocking(move || run_script(port)).await.unwrap();
+    let said = tokio::task::spawn_blocking(move || run_script(script, port)).await.unwrap();
     server.abort();
     assert_eq!(said.unwrap_or_else(|error| panic!("{error}")).trim(), "ok");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_published_client_works() {
+    drive("test_vnc_api.py").await;
+}
+
+/// Every type the client knows: created, read, updated, listed, linked, deleted.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_published_client_walks_every_type() {
+    drive("test_all_types.py").await;
+}
+
+/// The document the service gives of itself is an OpenAPI 3.1 document to others, too.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_openapi_document_is_valid() {
+    drive("test_openapi.py").await;
 }
