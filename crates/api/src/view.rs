@@ -171,7 +171,7 @@ impl DerivedSource for DerivedView {
             .intent()
             .derived_refs
             .get(&(object_type, uuid))
-            .cloned()
+            .map(|refs| refs.to_vec())
             .unwrap_or_default()
     }
 

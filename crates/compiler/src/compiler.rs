@@ -6,7 +6,7 @@ use crate::nodes::{Connections, Groups, Instances, Interfaces, Networks, Policie
 use crate::objects::{Key, ObjectIndex};
 use crate::output::Output;
 use crate::{Delta, Intent, Problem, edges};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use uuid::Uuid;
 use weft_model::{Change, FqName, Object, ObjectType, defaults};
@@ -73,14 +73,37 @@ impl Compiler {
     /// Takes changes in as one step and says what follows from them. Changes that say nothing new are no harm.
     pub fn apply(&mut self, changes: &[Change]) -> Delta {
         let mut delta = Delta::default();
+        self.absorb(changes, &mut delta);
+        self.finish(&mut delta);
+        delta
+    }
+
+    /// Takes changes in without computing anything yet: for what comes in parts. Until [`Self::finish`], the intent is
+    /// that of before.
+    pub fn absorb(&mut self, changes: &[Change], delta: &mut Delta) {
         for change in changes {
             if let Change::Put(object) = change {
-                self.part_with_old_name(object, &mut delta);
+                self.part_with_old_name(object, delta);
             }
             self.take_in(change);
         }
-        self.step(&mut delta);
-        delta
+    }
+
+    /// Computes what follows from what was absorbed, as one step.
+    pub fn finish(&mut self, delta: &mut Delta) {
+        self.step(delta);
+    }
+
+    /// Everything that was put and not deleted, with its name.
+    #[must_use]
+    pub fn known(&self) -> BTreeMap<(ObjectType, Uuid), FqName> {
+        self.state.objects.known()
+    }
+
+    /// Number of configured objects and bytes they take in packed form, indexes not counted.
+    #[must_use]
+    pub fn size(&self) -> (usize, usize) {
+        self.state.objects.size()
     }
 
     /// Computes everything anew from the configured objects. What was computed incrementally is right, so the delta is
@@ -128,9 +151,11 @@ impl Compiler {
     /// its own, so that agents are told under the name they know.
     fn part_with_old_name(&mut self, object: &Arc<Object>, delta: &mut Delta) {
         let key = (object.object_type, object.uuid);
-        let current = self.state.objects.get(key).map(|o| &o.fq_name);
-        let known = self.batch.name_before(key).unwrap_or(current);
-        let Some(old) = known.filter(|name| **name != object.fq_name).cloned() else { return };
+        let known = match self.batch.name_before(key) {
+            Some(before) => before.cloned(),
+            None => self.state.objects.name(key),
+        };
+        let Some(old) = known.filter(|name| *name != object.fq_name) else { return };
         let (object_type, uuid) = key;
         self.take_in(&Change::Delete { object_type, uuid, fq_name: old });
         self.step(delta);
@@ -139,8 +164,10 @@ impl Compiler {
     /// Updates the objects and marks what depends on them.
     fn take_in(&mut self, change: &Change) {
         for change in self.state.objects.apply(change) {
-            let overlay = self.intent.derived_refs.get(&change.key).cloned().unwrap_or_default();
-            self.batch.note(change.key, change.old.clone(), overlay);
+            if !self.agents.is_empty() {
+                let overlay = self.intent.derived_refs.get(&change.key).cloned();
+                self.batch.note(change.key, change.old.clone(), overlay);
+            }
             for edge in edges::OBJECTS.iter().filter(|edge| edge.from == change.key.0) {
                 (edge.affected)(&self.state, &change, self.dirty.of(edge.to));
             }
@@ -152,15 +179,19 @@ impl Compiler {
         let mut output = Output::default();
         for_each_node!(run, &mut self.state, &mut self.dirty, &mut output);
         let (derived_from, refs_from) = (delta.derived.len(), delta.derived_refs.len());
-        let old_refs = output.refs_before(&self.intent);
+        // Nobody is told what has changed while there is nobody.
+        let old_refs =
+            if self.agents.is_empty() { BTreeMap::new() } else { output.refs_before(&self.intent) };
         output.apply(&mut self.intent, delta);
         self.update_problems();
         for change in delta.derived.get(derived_from..).unwrap_or_default() {
             self.update_derived(change);
         }
+        if self.agents.is_empty() {
+            return;
+        }
         for (key, _) in delta.derived_refs.get(refs_from..).unwrap_or_default() {
-            let before = old_refs.get(key).cloned().unwrap_or_default();
-            self.batch.note(*key, self.state.objects.get(*key).cloned(), before);
+            self.batch.note(*key, self.state.objects.get(*key), old_refs.get(key).cloned());
         }
         let view = view(&self.state, &self.derived, &self.intent);
         let touched: Touched = std::mem::take(&mut self.batch).touched(&view);
@@ -171,14 +202,16 @@ impl Compiler {
         let (key, old): (Key, _) = match change {
             Change::Put(object) => {
                 let key = (object.object_type, object.uuid);
-                (key, self.derived.insert(Arc::clone(object)))
+                (key, self.derived.insert(object))
             }
             Change::Delete { object_type, uuid, .. } => {
                 let key: (ObjectType, Uuid) = (*object_type, *uuid);
                 (key, self.derived.remove(key))
             }
         };
-        self.batch.note(key, old, Vec::new());
+        if !self.agents.is_empty() {
+            self.batch.note(key, old, None);
+        }
     }
 
     fn update_problems(&mut self) {

@@ -153,13 +153,12 @@ fn targets_of(_: &State, change: &RowChange<InstanceRow>, out: &mut BTreeSet<Uui
 /// The configuration all networks depend on.
 pub(crate) fn autonomous_system(state: &State) -> u32 {
     let config = state.objects.named(ObjectType::GlobalSystemConfig, &defaults::global_system_config());
-    let asn = config.and_then(|c| c.props.get("autonomous_system")).and_then(serde_json::Value::as_u64);
+    let asn = config.and_then(|c| c.props.get("autonomous_system")?.as_u64());
     asn.and_then(|asn| u32::try_from(asn).ok()).unwrap_or(defaults::AUTONOMOUS_SYSTEM)
 }
 
 /// Whether networks use the configured VXLAN identifier instead of their own identifier.
 pub(crate) fn vxlan_configured(state: &State) -> bool {
     let config = state.objects.named(ObjectType::GlobalVrouterConfig, &defaults::global_vrouter_config());
-    let mode = config.and_then(|c| c.props.get("vxlan_network_identifier_mode"));
-    mode.and_then(serde_json::Value::as_str) == Some("configured")
+    config.is_some_and(|c| c.props.get("vxlan_network_identifier_mode") == Some(&"configured".into()))
 }

@@ -159,7 +159,7 @@ pub(crate) struct ObjectEdge {
 pub(crate) struct Published {
     pub(crate) instances: Vec<crate::RoutingInstance>,
     pub(crate) objects: Vec<Arc<weft_model::Object>>,
-    pub(crate) refs: Vec<(ObjectType, weft_model::Reference)>,
+    pub(crate) refs: Option<crate::DerivedRefs>,
     pub(crate) problems: Vec<Problem>,
 }
 

@@ -6,6 +6,9 @@ use std::sync::Arc;
 use weft_model::{Change, FqName, Object, ObjectType, Reference, RouteTarget};
 use weft_xmpp::config::ConfigOp;
 
+/// References the compiler adds to a configured object; those of one network are shared by all its interfaces.
+pub type DerivedRefs = Arc<[(ObjectType, Reference)]>;
+
 /// Everything derived from the configuration.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Intent {
@@ -14,7 +17,7 @@ pub struct Intent {
     /// Derived objects: routing instances, route targets, access control lists.
     pub derived: BTreeMap<(ObjectType, uuid::Uuid), Arc<Object>>,
     /// References the compiler adds to configured objects (interface to routing instance).
-    pub derived_refs: BTreeMap<(ObjectType, uuid::Uuid), Vec<(ObjectType, Reference)>>,
+    pub derived_refs: BTreeMap<(ObjectType, uuid::Uuid), DerivedRefs>,
     /// What is wrong with the configuration.
     pub problems: BTreeSet<Problem>,
 }
@@ -53,7 +56,7 @@ pub struct Delta {
     /// Derived objects.
     pub derived: Vec<Change>,
     /// Derived references: the new list for each object whose list changed; empty when it has none any more.
-    pub derived_refs: Vec<(Key, Vec<(ObjectType, Reference)>)>,
+    pub derived_refs: Vec<(Key, DerivedRefs)>,
     /// Configuration by agent, under the name it subscribed with: deletes (links, then nodes), then updates (nodes,
     /// then links). Agents with nothing to do are absent.
     pub agents: BTreeMap<String, Vec<ConfigOp>>,

@@ -24,9 +24,10 @@ mod intent;
 mod nodes;
 mod objects;
 mod output;
+mod packed;
 mod problem;
 mod rule;
 
 pub use compiler::Compiler;
-pub use intent::{Delta, Intent, RiChange, RoutingInstance};
+pub use intent::{Delta, DerivedRefs, Intent, RiChange, RoutingInstance};
 pub use problem::{Problem, ProblemKind, Stage};

@@ -3,14 +3,18 @@
 //! Names are unique per type in here: should two objects claim one name (the store does not allow it), the smaller uuid
 //! has it and the other waits aside, so that the outcome does not depend on who came first.
 
+use crate::packed::{Links, Packed};
 use crate::{Problem, ProblemKind, Stage};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use uuid::Uuid;
 use weft_model::{Change, FqName, Object, ObjectType};
 
 /// An object's identity.
 pub(crate) type Key = (ObjectType, Uuid);
+/// A hash of a name; bytes, so that they pack closely.
+type Hash = [u8; 8];
 
 /// How an object hangs on another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -22,27 +26,67 @@ enum Relation {
 /// Objects with unique names and their relations.
 #[derive(Debug, Default)]
 pub(crate) struct ObjectIndex {
-    objects: HashMap<Key, Arc<Object>>,
-    names: HashMap<ObjectType, HashMap<FqName, Uuid>>,
+    objects: BTreeMap<Key, Packed>,
+    /// Hashes of type and name: the names themselves are in the objects.
+    names: BTreeSet<(Hash, Key)>,
+    hasher: RandomState,
     incoming: BTreeSet<(Key, Relation, ObjectType, Uuid)>,
 }
 
 impl ObjectIndex {
-    pub(crate) fn get(&self, key: Key) -> Option<&Arc<Object>> {
-        self.objects.get(&key)
+    /// An object, unpacked.
+    pub(crate) fn get(&self, key: Key) -> Option<Arc<Object>> {
+        self.objects.get(&key)?.object(key).map(Arc::new)
+    }
+
+    pub(crate) fn contains(&self, key: Key) -> bool {
+        self.objects.contains_key(&key)
+    }
+
+    /// Parent and references of an object.
+    pub(crate) fn links(&self, key: Key) -> Option<Links> {
+        self.objects.get(&key).map(Packed::links)
+    }
+
+    /// The name of an object.
+    pub(crate) fn name(&self, key: Key) -> Option<FqName> {
+        self.objects.get(&key).map(Packed::fq_name)
+    }
+
+    /// Whether exactly this object is there.
+    fn holds(&self, key: Key, packed: &Packed) -> bool {
+        self.objects.get(&key) == Some(packed)
     }
 
     pub(crate) fn lookup(&self, object_type: ObjectType, fq_name: &FqName) -> Option<Uuid> {
-        self.names.get(&object_type)?.get(fq_name).copied()
+        let hash = self.hash(object_type, fq_name);
+        let range = (hash, (object_type, Uuid::nil()))..=(hash, (object_type, Uuid::max()));
+        let mut candidates = self.names.range(range).map(|entry| entry.1);
+        candidates.find(|key| self.name(*key).as_ref() == Some(fq_name)).map(|key| key.1)
     }
 
-    pub(crate) fn named(&self, object_type: ObjectType, fq_name: &FqName) -> Option<&Arc<Object>> {
+    pub(crate) fn named(&self, object_type: ObjectType, fq_name: &FqName) -> Option<Arc<Object>> {
         self.get((object_type, self.lookup(object_type, fq_name)?))
     }
 
-    /// All objects of a type, in no particular order.
+    /// All objects of a type.
     pub(crate) fn of_type(&self, object_type: ObjectType) -> impl Iterator<Item = Uuid> + '_ {
-        self.names.get(&object_type).into_iter().flat_map(|names| names.values().copied())
+        let range = (object_type, Uuid::nil())..=(object_type, Uuid::max());
+        self.objects.range(range).map(|(key, _)| key.1)
+    }
+
+    /// All objects and their names.
+    fn all(&self) -> impl Iterator<Item = (Key, FqName)> + '_ {
+        self.objects.iter().map(|(key, packed)| (*key, packed.fq_name()))
+    }
+
+    /// Number of objects and bytes of their packed forms.
+    pub(crate) fn size(&self) -> (usize, usize) {
+        (self.objects.len(), self.objects.values().map(Packed::bytes).sum())
+    }
+
+    fn hash(&self, object_type: ObjectType, fq_name: &FqName) -> Hash {
+        self.hasher.hash_one((object_type, fq_name)).to_ne_bytes()
     }
 
     pub(crate) fn children(&self, of: Key, child: ObjectType) -> impl Iterator<Item = Uuid> + '_ {
@@ -59,23 +103,25 @@ impl ObjectIndex {
     }
 
     /// Adds or replaces; the name must be free or the object's own, and must not change.
-    pub(crate) fn insert(&mut self, object: Arc<Object>) -> Option<Arc<Object>> {
+    pub(crate) fn insert(&mut self, object: &Object) -> Option<Arc<Object>> {
+        self.insert_packed(object, Packed::new(object))
+    }
+
+    fn insert_packed(&mut self, object: &Object, packed: Packed) -> Option<Arc<Object>> {
         let key = (object.object_type, object.uuid);
-        let old = self.objects.insert(key, Arc::clone(&object));
+        let old = self.objects.insert(key, packed).and_then(|old| old.object(key)).map(Arc::new);
         if let Some(old) = &old {
             self.unlink(old);
         }
-        self.names.entry(object.object_type).or_default().insert(object.fq_name.clone(), object.uuid);
-        self.incoming.extend(links(&object));
+        self.names.insert((self.hash(key.0, &object.fq_name), key));
+        self.incoming.extend(links(object));
         old
     }
 
     pub(crate) fn remove(&mut self, key: Key) -> Option<Arc<Object>> {
-        let old = self.objects.remove(&key)?;
+        let old = self.objects.remove(&key)?.object(key).map(Arc::new)?;
         self.unlink(&old);
-        if let Some(names) = self.names.get_mut(&key.0) {
-            names.remove(&old.fq_name);
-        }
+        self.names.remove(&(self.hash(key.0, &old.fq_name), key));
         Some(old)
     }
 
@@ -126,6 +172,13 @@ impl Objects {
         self.problems.values()
     }
 
+    /// Everything that was put and not deleted, taken or not.
+    pub(crate) fn known(&self) -> BTreeMap<Key, FqName> {
+        let refused = self.problems.iter().map(|(key, problem)| (*key, problem.fq_name.clone()));
+        let aside = self.aside_names.iter().map(|(key, name)| (*key, name.clone()));
+        refused.chain(aside).chain(self.index.all()).collect()
+    }
+
     /// Takes one change in; returns what became visible or vanished by it.
     pub(crate) fn apply(&mut self, change: &Change) -> Vec<ObjectChange> {
         let mut out = Vec::new();
@@ -141,8 +194,12 @@ impl Objects {
 
     fn put(&mut self, object: &Arc<Object>, out: &mut Vec<ObjectChange>) {
         let key = (object.object_type, object.uuid);
+        let packed = Packed::new(object);
+        if self.index.holds(key, &packed) {
+            return;
+        }
         self.forget_aside(key);
-        if self.index.get(key).is_some_and(|old| old.fq_name != object.fq_name) {
+        if self.index.name(key).is_some_and(|old| old != object.fq_name) {
             self.delete(key, out);
         }
         match self.index.lookup(object.object_type, &object.fq_name) {
@@ -153,14 +210,14 @@ impl Objects {
                     out.push(ObjectChange { key: loser, old: Some(Arc::clone(&old)), new: None });
                     self.set_aside(old, object.uuid);
                 }
-                self.insert(object, out);
+                self.insert(object, packed, out);
             }
-            _ => self.insert(object, out),
+            _ => self.insert(object, packed, out),
         }
     }
 
-    fn insert(&mut self, object: &Arc<Object>, out: &mut Vec<ObjectChange>) {
-        let old = self.index.insert(Arc::clone(object));
+    fn insert(&mut self, object: &Arc<Object>, packed: Packed, out: &mut Vec<ObjectChange>) {
+        let old = self.index.insert_packed(object, packed);
         let key = (object.object_type, object.uuid);
         out.push(ObjectChange { key, old, new: Some(Arc::clone(object)) });
         // Those who wait for the name wait for this one now.
@@ -180,7 +237,8 @@ impl Objects {
         out.push(ObjectChange { key, old: Some(old), new: None });
         if let Some(heir) = heir {
             self.forget_aside((heir.object_type, heir.uuid));
-            self.insert(&heir, out);
+            let packed = Packed::new(&heir);
+            self.insert(&heir, packed, out);
         }
     }
 

@@ -2,11 +2,11 @@
 
 use crate::engine::{Node, Published, RowChange};
 use crate::objects::Key;
-use crate::{Delta, Intent, Problem, RiChange, RoutingInstance};
+use crate::{Delta, DerivedRefs, Intent, Problem, RiChange, RoutingInstance};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use uuid::Uuid;
-use weft_model::{Change, FqName, Object, ObjectType, Reference};
+use weft_model::{Change, FqName, Object, ObjectType};
 
 /// What the rows changed in one step gave up and what they claim. A thing given up by one row may be claimed by another
 /// (a network deleted and made again under another uuid), so nothing is applied before all rows are known.
@@ -16,7 +16,7 @@ pub(crate) struct Output {
     instances: BTreeMap<FqName, RoutingInstance>,
     objects_gone: BTreeSet<Key>,
     objects: BTreeMap<Key, Arc<Object>>,
-    refs: BTreeMap<Uuid, Vec<(ObjectType, Reference)>>,
+    refs: BTreeMap<Uuid, DerivedRefs>,
     problems_gone: BTreeSet<Problem>,
     problems: BTreeSet<Problem>,
 }
@@ -37,14 +37,14 @@ impl Output {
         self.objects_gone.extend(old.objects.iter().map(|o| (o.object_type, o.uuid)));
         self.objects.extend(new.objects.into_iter().map(|o| ((o.object_type, o.uuid), o)));
         if old.refs != new.refs {
-            self.refs.insert(change.key, new.refs);
+            self.refs.insert(change.key, new.refs.unwrap_or_else(|| Arc::from([])));
         }
         self.problems_gone.extend(old.problems);
         self.problems.extend(new.problems);
     }
 
     /// The references in the intent that are about to be replaced.
-    pub(crate) fn refs_before(&self, intent: &Intent) -> BTreeMap<Key, Vec<(ObjectType, Reference)>> {
+    pub(crate) fn refs_before(&self, intent: &Intent) -> BTreeMap<Key, DerivedRefs> {
         let keys = self.refs.keys().map(|uuid| (ObjectType::VirtualMachineInterface, *uuid));
         keys.filter_map(|key| Some((key, intent.derived_refs.get(&key)?.clone()))).collect()
     }

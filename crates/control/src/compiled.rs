@@ -9,7 +9,7 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 use serde_json::Value;
 use tokio::sync::watch;
 use uuid::Uuid;
-use weft_compiler::Delta;
+use weft_compiler::{Delta, DerivedRefs};
 use weft_model::{Change, FqName, Object, ObjectType, Reference};
 use weft_store::Revision;
 
@@ -35,7 +35,7 @@ struct Tables {
     types: BTreeMap<Uuid, ObjectType>,
     children: BTreeMap<Uuid, BTreeSet<Key>>,
     /// References that stored objects hold by derivation.
-    refs: BTreeMap<Key, Vec<(ObjectType, Reference)>>,
+    refs: BTreeMap<Key, DerivedRefs>,
     /// Derived objects by what they refer to.
     derived_referrers: BTreeMap<Uuid, BTreeSet<Key>>,
     /// Stored objects by the derived objects they refer to.
@@ -76,15 +76,15 @@ impl Tables {
         self.objects.insert(key, Arc::clone(object));
     }
 
-    fn set_refs(&mut self, key: Key, refs: &[(ObjectType, Reference)]) {
-        for (_, old) in self.refs.remove(&key).unwrap_or_default() {
+    fn set_refs(&mut self, key: Key, refs: &DerivedRefs) {
+        for (_, old) in self.refs.remove(&key).iter().flat_map(|refs| refs.iter()) {
             remove_member(&mut self.stored_referrers, old.uuid, key);
         }
-        for (_, reference) in refs {
+        for (_, reference) in refs.iter() {
             self.stored_referrers.entry(reference.uuid).or_default().insert(key);
         }
         if !refs.is_empty() {
-            self.refs.insert(key, refs.to_vec());
+            self.refs.insert(key, DerivedRefs::clone(refs));
         }
     }
 }
@@ -158,7 +158,7 @@ impl CompiledView {
 
     /// References a stored object holds by derivation.
     pub fn refs(&self, object_type: ObjectType, uuid: Uuid) -> Vec<(ObjectType, Reference)> {
-        self.read().refs.get(&(object_type, uuid)).cloned().unwrap_or_default()
+        self.read().refs.get(&(object_type, uuid)).map(|refs| refs.to_vec()).unwrap_or_default()
     }
 
     /// Derived objects that refer to an object, with the reference's attribute.
@@ -179,7 +179,8 @@ impl CompiledView {
         let tables = self.read();
         let keys = tables.stored_referrers.get(&to).into_iter().flatten();
         keys.flat_map(|key| {
-            let refs = tables.refs.get(key).into_iter().flatten().filter(|(_, r)| r.uuid == to);
+            let refs =
+                tables.refs.get(key).into_iter().flat_map(|refs| refs.iter()).filter(|(_, r)| r.uuid == to);
             refs.map(|(_, reference)| (key.0, key.1, reference.attr.clone()))
         })
         .collect()
@@ -219,7 +220,7 @@ mod tests {
         let port_key = (ObjectType::VirtualMachineInterface, port);
         let mut delta = Delta::default();
         delta.derived.push(Change::Put(Arc::clone(&ri)));
-        delta.derived_refs.push((port_key, vec![(ObjectType::RoutingInstance, reference)]));
+        delta.derived_refs.push((port_key, [(ObjectType::RoutingInstance, reference)].into()));
         writer.publish(5, &delta);
         assert!(view.wait_revision(5).await);
         assert_eq!(view.list(ObjectType::RoutingInstance).len(), 1);
@@ -233,7 +234,7 @@ mod tests {
         let mut delta = Delta::default();
         let (object_type, uuid, fq_name) = (ri.object_type, ri.uuid, ri.fq_name.clone());
         delta.derived.push(Change::Delete { object_type, uuid, fq_name });
-        delta.derived_refs.push((port_key, Vec::new()));
+        delta.derived_refs.push((port_key, [].into()));
         writer.publish(6, &delta);
         assert!(view.list(ObjectType::RoutingInstance).is_empty() && view.children(network).is_empty());
         assert!(view.derived_referrers(target).is_empty() && view.stored_referrers(ri.uuid).is_empty());

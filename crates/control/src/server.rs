@@ -14,7 +14,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use weft_store::{Store, config};
+use weft_store::Store;
+use weft_store::pages::{self, Piece};
 use weft_xmpp::fsm::{Session, SessionConfig};
 use weft_xmpp::stanza::Stanza;
 
@@ -247,17 +248,17 @@ impl ControlTask {
         tick: Duration,
         stop: CancellationToken,
     ) {
-        let mut follow = config::follow(store);
+        let mut follow = pages::follow(store);
         let mut ticker = tokio::time::interval(tick);
         ticker.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut loaded = false;
         loop {
             tokio::select! {
                 () = stop.cancelled() => return,
-                Some(update) = follow.next() => {
-                    self.node.configure(update, Instant::now());
+                Some(piece) = follow.next() => {
+                    loaded |= matches!(piece, Piece::End(_));
+                    self.node.piece(piece, Instant::now());
                     self.hold.store(millis(self.node.effective().hold), Ordering::Relaxed);
-                    loaded = true;
                 }
                 // Sessions wait until there is a configuration to judge them by.
                 Some(event) = events.recv(), if loaded => {

@@ -166,7 +166,7 @@ fn batch_changes(batch: &WatchBatch) -> Vec<Change> {
     changes
 }
 
-fn decode_logged(key: &str, value: &[u8]) -> Option<Arc<Object>> {
+pub(crate) fn decode_logged(key: &str, value: &[u8]) -> Option<Arc<Object>> {
     match layout::decode(value) {
         Ok(object) => Some(Arc::new(object)),
         Err(error) => {

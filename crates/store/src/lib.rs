@@ -19,6 +19,7 @@ mod embedded;
 mod error;
 mod etcd;
 pub mod layout;
+pub mod pages;
 mod types;
 
 pub use embedded::{EmbeddedOptions, EmbeddedStore};

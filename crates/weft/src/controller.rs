@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use futures::StreamExt;
+use futures::{FutureExt, StreamExt};
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -15,11 +15,14 @@ use weft_api::{ApiError, ApiState, BackReference, DerivedSource, Limits, whole_b
 use weft_control::{CompiledView, Control, ControlConfig, Timers, introspect_router};
 use weft_dns::{DnsConfig, DnsService, ZoneBuilder};
 use weft_model::{FqName, Object, ObjectType, Reference};
-use weft_store::{BoxFuture, Revision, Store, config};
+use weft_store::pages::{self, Piece};
+use weft_store::{BoxFuture, Revision, Store};
 
 use crate::cli::{ControllerArgs, TimerArgs};
 use crate::sockets::{serve_tcp, serve_unix, shutdown_signal};
 
+/// Pause between two makings of the DNS zones.
+const ZONES_PAUSE: Duration = Duration::from_millis(50);
 /// How long a reader of derived objects waits for the compiler.
 const COMPILER_PATIENCE: Duration = Duration::from_secs(10);
 /// How long requests under way may take at the end.
@@ -85,14 +88,25 @@ fn timers(args: &TimerArgs) -> Timers {
 
 /// Keeps the DNS service's zones up to date with the configuration.
 async fn follow_zones(dns: DnsService, store: Arc<dyn Store>, stop: CancellationToken) {
-    let mut updates = config::follow(store);
+    let mut pieces = pages::follow(store);
     let mut builder = ZoneBuilder::new();
-    while let Some(Some(update)) = stop.run_until_cancelled(updates.next()).await {
-        match update {
-            config::Update::Snapshot { objects, .. } => builder = ZoneBuilder::from_objects(objects),
-            config::Update::Changes { changes, .. } => builder.apply(&changes),
+    let mut whole = false;
+    while let Some(Some(piece)) = stop.run_until_cancelled(pieces.next()).await {
+        let mut next = Some(piece);
+        // What is there already is taken together: zones are worth making once.
+        while let Some(piece) = next {
+            match piece {
+                Piece::Begin => (builder, whole) = (ZoneBuilder::new(), false),
+                Piece::Part(changes) => builder.apply(&changes),
+                Piece::End(_) => whole = true,
+                Piece::Changes { changes, .. } => builder.apply(&changes),
+            }
+            next = pieces.next().now_or_never().flatten();
         }
-        dns.update(builder.zones());
+        if whole {
+            dns.update(builder.zones());
+            let _ = stop.run_until_cancelled(tokio::time::sleep(ZONES_PAUSE)).await;
+        }
     }
 }
 

@@ -77,6 +77,11 @@ impl Agents {
         self.work(view, id, Work::default())
     }
 
+    /// Whether there are none.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.agents.is_empty()
+    }
+
     /// Forgets an agent.
     pub(crate) fn unsubscribe(&mut self, name: &str) {
         let Some(id) = self.by_name.remove(name) else { return };
@@ -166,8 +171,8 @@ impl Agents {
 
     /// Agents whose walk starts at an object.
     fn rooted_at(&self, view: &View<'_>, key: Key) -> impl Iterator<Item = u32> + '_ {
-        let router = (key.0 == ObjectType::VirtualRouter).then(|| view.object(key)).flatten();
-        let routers = router.and_then(|object| self.by_router.get(&object.fq_name));
+        let router = (key.0 == ObjectType::VirtualRouter).then(|| view.fq_name(key)).flatten();
+        let routers = router.and_then(|name| self.by_router.get(&name));
         let machines = (key.0 == ObjectType::VirtualMachine).then(|| self.by_machine.get(&key.1)).flatten();
         routers.into_iter().chain(machines).flatten().copied()
     }
@@ -237,7 +242,7 @@ impl Agent {
     fn roots(&self, view: &View<'_>) -> Vec<Vertex> {
         let router = view.named(ObjectType::VirtualRouter, &self.router);
         let machines = self.machines.iter().map(|uuid| (ObjectType::VirtualMachine, *uuid));
-        let machines = machines.filter(|key| view.object(*key).is_some());
+        let machines = machines.filter(|key| view.contains(*key));
         router.into_iter().chain(machines).map(Vertex::Object).collect()
     }
 

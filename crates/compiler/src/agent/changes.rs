@@ -2,6 +2,7 @@
 
 use super::schema::{Relation, Schema};
 use super::view::{Vertex, View, same_properties};
+use crate::DerivedRefs;
 use crate::objects::Key;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -15,17 +16,12 @@ pub(crate) struct Batch(BTreeMap<Key, Before>);
 #[derive(Debug)]
 struct Before {
     object: Option<Arc<Object>>,
-    overlay: Vec<(ObjectType, Reference)>,
+    overlay: Option<DerivedRefs>,
 }
 
 impl Batch {
     /// Notes an object's state; only the first note of a step counts.
-    pub(crate) fn note(
-        &mut self,
-        key: Key,
-        object: Option<Arc<Object>>,
-        overlay: Vec<(ObjectType, Reference)>,
-    ) {
+    pub(crate) fn note(&mut self, key: Key, object: Option<Arc<Object>>, overlay: Option<DerivedRefs>) {
         self.0.entry(key).or_insert(Before { object, overlay });
     }
 
@@ -45,7 +41,9 @@ impl Batch {
                 (Some(_), None) => {
                     touched.shrunk.insert(Vertex::Object(key));
                 }
-                (Some(old), Some(new)) => touched.changed(view, key, (&old, &before.overlay), new),
+                (Some(old), Some(new)) => {
+                    touched.changed(view, key, (&old, before.overlay.as_deref().unwrap_or(&[])), &new);
+                }
             }
         }
         touched
@@ -75,7 +73,7 @@ impl Touched {
         let Some(object) = view.object(key) else { return };
         for object_type in ObjectType::ALL {
             for step in Schema::get().steps(*object_type).iter().filter(|step| step.other == key.0) {
-                view.against(object, *object_type, step.relation, &mut |other| {
+                view.against(&object, *object_type, step.relation, &mut |other| {
                     self.grown.insert(Vertex::Object(other));
                 });
             }
@@ -92,7 +90,7 @@ impl Touched {
         if !same_properties(old.0, new) {
             self.content.insert(Vertex::Object(key));
         }
-        let overlay = view.overlay.get(&key).map(Vec::as_slice).unwrap_or(&[]);
+        let overlay = view.overlay.get(&key).map(|refs| &**refs).unwrap_or(&[]);
         let (before, after) = (held(old.0, old.1), held(new, overlay));
         for (link, attr) in &before {
             match after.get(link) {
@@ -150,7 +148,7 @@ impl View<'_> {
             Relation::Target => self.related(key, from, false, found),
             Relation::Child => object.parent.into_iter().filter(|p| p.0 == from).for_each(found),
             Relation::Referrer => {
-                let overlay = self.overlay.get(&key).map(Vec::as_slice).unwrap_or(&[]);
+                let overlay = self.overlay.get(&key).map(|refs| &**refs).unwrap_or(&[]);
                 let links = held(object, overlay);
                 links.keys().filter(|(parent, other)| !parent && other.0 == from).for_each(|l| found(l.1));
             }

@@ -2,15 +2,17 @@
 //! links. Nothing is stored twice: neighbours and wire forms are worked out when asked for.
 
 use super::schema::{Relation, Schema, Step};
+use crate::DerivedRefs;
 use crate::objects::{Key, ObjectIndex};
+use crate::packed::Links;
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use weft_model::{Object, ObjectType, Reference};
+use weft_model::{FqName, Object, ObjectType};
 use weft_xmpp::config::{ConfigLink, ConfigNode};
 
 /// References the compiler adds to configured objects.
-pub(crate) type Overlay = BTreeMap<Key, Vec<(ObjectType, Reference)>>;
+pub(crate) type Overlay = BTreeMap<Key, DerivedRefs>;
 
 /// Properties that agents have no use for.
 const HIDDEN: [&str; 2] = ["perms2", "annotations"];
@@ -46,38 +48,57 @@ impl<'a> View<'a> {
         if object_type.info().derived { self.derived } else { self.objects }
     }
 
-    pub(super) fn object(&self, key: Key) -> Option<&'a Arc<Object>> {
+    pub(super) fn object(&self, key: Key) -> Option<Arc<Object>> {
         self.index(key.0).get(key)
+    }
+
+    pub(super) fn contains(&self, key: Key) -> bool {
+        self.index(key.0).contains(key)
+    }
+
+    pub(super) fn fq_name(&self, key: Key) -> Option<FqName> {
+        self.index(key.0).name(key)
     }
 
     pub(super) fn named(&self, object_type: ObjectType, name: &weft_model::FqName) -> Option<Key> {
         Some((object_type, self.index(object_type).lookup(object_type, name)?))
     }
 
-    /// References of an object to one type: configured, or added by the compiler for types only it makes.
-    pub(super) fn refs(
+    /// Objects of one type an object refers to: configured, or added by the compiler for types only it makes.
+    fn targets<'l>(
         &self,
-        object: &'a Object,
+        key: Key,
+        links: &'l Links,
         to: ObjectType,
-    ) -> impl Iterator<Item = &'a Reference> + use<'a> {
-        let key = (object.object_type, object.uuid);
-        let added = to.info().derived && !object.object_type.info().derived;
-        let overlay = if added { self.overlay.get(&key).map(Vec::as_slice).unwrap_or(&[]) } else { &[] };
-        let configured = if added { &[] } else { object.refs_to(to) };
-        configured.iter().chain(overlay.iter().filter(move |(t, _)| *t == to).map(|(_, r)| r))
+    ) -> impl Iterator<Item = Key> + use<'a, 'l> {
+        let added = to.info().derived && !key.0.info().derived;
+        let overlay = if added { self.overlay.get(&key).map(|refs| &**refs) } else { None };
+        let configured = if added { &[][..] } else { &links.refs };
+        let overlay = overlay.unwrap_or_default().iter().map(|(t, r)| (*t, r.uuid));
+        configured.iter().copied().chain(overlay).filter(move |target| target.0 == to)
+    }
+
+    /// The attribute of a reference; `None` if there is no such reference.
+    fn attribute(&self, from: Key, to: Key) -> Option<Option<Value>> {
+        if to.0.info().derived && !from.0.info().derived {
+            let overlay = self.overlay.get(&from)?;
+            return overlay.iter().find(|(t, r)| (*t, r.uuid) == to).map(|(_, r)| r.attr.clone());
+        }
+        let object = self.object(from)?;
+        object.refs_to(to.0).iter().find(|r| r.uuid == to.1).map(|r| r.attr.clone())
     }
 
     /// Calls `visit` with every neighbour the walk may go to from a node that exists, and the link to it.
     pub(super) fn neighbours(&self, vertex: Vertex, mut visit: impl FnMut(Vertex, Edge)) {
         match vertex {
             Vertex::Object(key) => {
-                let Some(object) = self.object(key) else { return };
+                let Some(links) = self.index(key.0).links(key) else { return };
                 for step in Schema::get().steps(key.0) {
-                    self.step(object, step, &mut |other| self.hop(key, step, other, &mut visit));
+                    self.step(key, &links, step, &mut |other| self.hop(key, step, other, &mut visit));
                 }
             }
             Vertex::Link { from, to } => {
-                if self.object(from).is_some() && self.object(to).is_some() {
+                if self.contains(from) && self.contains(to) {
                     visit(Vertex::Object(from), half(Vertex::Object(from), vertex));
                     visit(Vertex::Object(to), half(vertex, Vertex::Object(to)));
                 }
@@ -86,14 +107,13 @@ impl<'a> View<'a> {
     }
 
     /// Calls `found` with every object one step away.
-    fn step(&self, object: &'a Object, step: &Step, found: &mut dyn FnMut(Key)) {
-        let key = (object.object_type, object.uuid);
+    fn step(&self, key: Key, links: &Links, step: &Step, found: &mut dyn FnMut(Key)) {
         match step.relation {
-            Relation::Parent => object.parent.into_iter().filter(|p| p.0 == step.other).for_each(found),
+            Relation::Parent => links.parent.into_iter().filter(|p| p.0 == step.other).for_each(found),
             Relation::Child => {
                 self.index(step.other).children(key, step.other).for_each(|u| found((step.other, u)));
             }
-            Relation::Target => self.refs(object, step.other).for_each(|r| found((step.other, r.uuid))),
+            Relation::Target => self.targets(key, links, step.other).for_each(found),
             Relation::Referrer => {
                 self.index(step.other).referrers(key, step.other).for_each(|u| found((step.other, u)));
             }
@@ -102,7 +122,7 @@ impl<'a> View<'a> {
 
     /// One step from `key` to `other`, which may lead to the node of an attributed reference instead.
     fn hop(&self, key: Key, step: &Step, other: Key, visit: &mut impl FnMut(Vertex, Edge)) {
-        if self.object(other).is_none() {
+        if !self.contains(other) {
             return;
         }
         let (left, right) = match step.relation {
@@ -123,11 +143,11 @@ impl<'a> View<'a> {
     /// Type and name of a node on the wire; `None` if it does not exist.
     pub(super) fn name(&self, vertex: Vertex) -> Option<(String, String)> {
         match vertex {
-            Vertex::Object(key) => Some((key.0.name().to_owned(), self.object(key)?.fq_name.to_string())),
+            Vertex::Object(key) => Some((key.0.name().to_owned(), self.fq_name(key)?.to_string())),
             Vertex::Link { from, to } => {
-                let (left, right) = (self.object(from)?, self.object(to)?);
+                let (left, right) = (self.fq_name(from)?, self.fq_name(to)?);
                 let link = Schema::get().ref_link(from.0, to.0)?;
-                Some((link.name.clone(), format!("attr({},{})", left.fq_name, right.fq_name)))
+                Some((link.name.clone(), format!("attr({left},{right})")))
             }
         }
     }
@@ -136,10 +156,9 @@ impl<'a> View<'a> {
     pub(super) fn node(&self, vertex: Vertex) -> Option<ConfigNode> {
         let (node_type, name) = self.name(vertex)?;
         let (uuid, properties) = match vertex {
-            Vertex::Object(key) => (Some(key.1), properties(self.object(key)?)),
+            Vertex::Object(key) => (Some(key.1), properties(&*self.object(key)?)),
             Vertex::Link { from, to } => {
-                let reference = self.refs(self.object(from)?, to.0).find(|r| r.uuid == to.1)?;
-                let value = reference.attr.clone().unwrap_or_else(|| Value::Object(Map::new()));
+                let value = self.attribute(from, to)?.unwrap_or_else(|| Value::Object(Map::new()));
                 (None, Map::from_iter([("value".to_owned(), value)]))
             }
         };

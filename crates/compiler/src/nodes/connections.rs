@@ -36,7 +36,7 @@ impl Node for Connections {
     fn compute(state: &State, key: Uuid) -> Option<ConnectionsRow> {
         let object = state.objects.get((ObjectType::VirtualNetwork, key))?;
         let row = state.rules.get(key)?;
-        let mut complaints = Complaints::new(object, Stage::Connections);
+        let mut complaints = Complaints::new(&object, Stage::Connections);
         let mut candidates = BTreeSet::new();
         for name in &row.names {
             match state.objects.lookup(ObjectType::VirtualNetwork, &FqName::from(name.as_str())) {

@@ -45,8 +45,8 @@ impl Node for Groups {
 
     fn compute(state: &State, key: Uuid) -> Option<GroupRow> {
         let object = state.objects.get((ObjectType::SecurityGroup, key))?;
-        let mut complaints = Complaints::new(object, Stage::SecurityGroups);
-        if id(object).is_none() {
+        let mut complaints = Complaints::new(&object, Stage::SecurityGroups);
+        if id(&object).is_none() {
             complaints.add(None, ProblemKind::MissingNumber("security_group_id"));
         }
         let entries: PolicyEntriesType = complaints.read("security_group_entries").unwrap_or_default();
@@ -138,7 +138,7 @@ impl Lists<'_> {
             Some(ANY) => Some(ANY_ID.to_owned()),
             Some(name) => {
                 let object = self.state.objects.named(ObjectType::SecurityGroup, &FqName::from(name));
-                let id = object.and_then(|o| id(o));
+                let id = object.and_then(|o| id(&o));
                 if id.is_none() {
                     let missing = ProblemKind::Dangling { to: ObjectType::SecurityGroup, name: name.into() };
                     self.complaints.add(Some(rule.index), missing);

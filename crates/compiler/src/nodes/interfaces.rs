@@ -1,18 +1,16 @@
 //! Interfaces and the routing instances they belong to: references the agents need and nobody configures.
 
 use super::Complaints;
-use crate::derived::{instance_name, reference};
 use crate::engine::{Edge, Node, NodeId, Published, State, Table};
-use crate::{Problem, ProblemKind, Stage};
-use serde_json::json;
+use crate::{DerivedRefs, Problem, ProblemKind, Stage};
 use uuid::Uuid;
-use weft_model::{FqName, ObjectType};
+use weft_model::ObjectType;
 
 /// One interface.
 #[derive(Debug, PartialEq)]
 pub(crate) struct InterfaceRow {
-    /// Its networks.
-    networks: Vec<FqName>,
+    /// References to the routing instances of its networks; none without a network.
+    instances: Option<DerivedRefs>,
     problems: Vec<Problem>,
 }
 
@@ -34,26 +32,27 @@ impl Node for Interfaces {
 
     fn compute(state: &State, key: Uuid) -> Option<InterfaceRow> {
         let object = state.objects.get((ObjectType::VirtualMachineInterface, key))?;
-        let mut complaints = Complaints::new(object, Stage::Interfaces);
-        let mut networks = Vec::new();
+        let mut complaints = Complaints::new(&object, Stage::Interfaces);
+        let mut networks: Vec<&DerivedRefs> = Vec::new();
         for network in object.refs_to(ObjectType::VirtualNetwork) {
             match state.networks.get(network.uuid) {
-                Some(row) => networks.push(row.fq_name.clone()),
+                Some(row) => networks.push(&row.instance),
                 None => {
                     let name = network.fq_name.to_string();
                     complaints.add(None, ProblemKind::Dangling { to: ObjectType::VirtualNetwork, name });
                 }
             }
         }
-        Some(InterfaceRow { networks, problems: complaints.list })
+        let instances = match networks.as_slice() {
+            [] => None,
+            [one] => Some(DerivedRefs::clone(one)),
+            several => Some(several.iter().flat_map(|refs| refs.iter().cloned()).collect()),
+        };
+        Some(InterfaceRow { instances, problems: complaints.list })
     }
 
     fn publish(row: &InterfaceRow, out: &mut Published) {
-        out.refs.extend(row.networks.iter().map(|network| {
-            let attr = json!({"direction": "both"});
-            let instance = reference(ObjectType::RoutingInstance, instance_name(network), Some(attr));
-            (ObjectType::RoutingInstance, instance)
-        }));
+        out.refs = row.instances.clone();
         out.problems.extend_from_slice(&row.problems);
     }
 }

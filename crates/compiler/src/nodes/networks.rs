@@ -1,10 +1,12 @@
 //! Virtual networks: identifiers, route targets, and the policies attached, in their order.
 
 use super::Complaints;
+use crate::derived::{instance_name, reference};
 use crate::edges::{self, autonomous_system, vxlan_configured};
 use crate::engine::{Edge, Node, NodeId, Published, RowChange, State, Table};
 use crate::objects::Key;
-use crate::{Problem, ProblemKind, Stage};
+use crate::{DerivedRefs, Problem, ProblemKind, Stage};
+use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
 use uuid::Uuid;
 use weft_model::types::{RouteTargetList, VirtualNetworkPolicyType, VirtualNetworkType};
@@ -36,6 +38,8 @@ pub(crate) struct NetworkRow {
     pub(crate) targets: BTreeMap<RouteTarget, Direction>,
     /// By sequence, then by name; policies in force only at times are not among them.
     pub(crate) attachments: Vec<Attachment>,
+    /// What interfaces in it refer to: its routing instance.
+    pub(crate) instance: DerivedRefs,
     problems: Vec<Problem>,
 }
 
@@ -67,7 +71,7 @@ impl Node for Networks {
 
     fn compute(state: &State, key: Uuid) -> Option<NetworkRow> {
         let object = state.objects.get((ObjectType::VirtualNetwork, key))?;
-        let mut complaints = Complaints::new(object, Stage::Networks);
+        let mut complaints = Complaints::new(&object, Stage::Networks);
         let properties: VirtualNetworkType =
             complaints.read("virtual_network_properties").unwrap_or_default();
         let network_id = network_id(&properties, &mut complaints);
@@ -79,7 +83,8 @@ impl Node for Networks {
             network_id,
             vxlan_id: if vxlan_configured(state) { configured } else { network_id },
             targets: targets(state, &mut complaints),
-            attachments: attachments(object, &mut complaints),
+            attachments: attachments(&object, &mut complaints),
+            instance: instance(&object.fq_name),
             problems: complaints.list,
         })
     }
@@ -94,6 +99,12 @@ impl Node for Networks {
     fn publish(row: &NetworkRow, out: &mut Published) {
         out.problems.extend_from_slice(&row.problems);
     }
+}
+
+fn instance(network: &FqName) -> DerivedRefs {
+    let attr = json!({"direction": "both"});
+    let reference = reference(ObjectType::RoutingInstance, instance_name(network), Some(attr));
+    DerivedRefs::from([(ObjectType::RoutingInstance, reference)])
 }
 
 fn network_id(properties: &VirtualNetworkType, complaints: &mut Complaints<'_>) -> u32 {

@@ -38,7 +38,7 @@ impl Node for Policies {
 
     fn compute(state: &State, key: Uuid) -> Option<PolicyRow> {
         let object = state.objects.get((ObjectType::NetworkPolicy, key))?;
-        let mut complaints = Complaints::new(object, Stage::Policies);
+        let mut complaints = Complaints::new(&object, Stage::Policies);
         let entries: PolicyEntriesType = complaints.read("network_policy_entries").unwrap_or_default();
         let rules = read_rules(RuleKind::Policy, &entries, &mut complaints);
         let addresses = rules.iter().flat_map(|rule| rule.sources.iter().chain(&rule.destinations));

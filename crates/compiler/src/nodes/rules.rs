@@ -56,7 +56,7 @@ impl Node for Rules {
             acl: AclBuilder::default(),
             names: BTreeSet::new(),
             any: false,
-            complaints: Complaints::new(object, Stage::Rules),
+            complaints: Complaints::new(&object, Stage::Rules),
         };
         for attachment in &network.attachments {
             match state.policies.get(attachment.policy) {

@@ -1,8 +1,7 @@
 //! Configuration into the compiler, and what the compiler makes of it into the routing tables, the agents' queues and the
 //! view of derived objects.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use uuid::Uuid;
@@ -12,8 +11,9 @@ use weft_model::{Change, Object, ObjectType};
 use weft_rib::RiConfig;
 use weft_store::Revision;
 use weft_store::config::Update;
+use weft_store::pages::Piece;
 
-use super::{Effective, MAX_WAITING_CONFIG, Node, SessionId};
+use super::{Effective, Loading, MAX_WAITING_CONFIG, Node, SessionId};
 use crate::config::Timers;
 
 impl Node {
@@ -22,38 +22,62 @@ impl Node {
         match update {
             Update::Changes { revision, changes } => self.apply(revision, &changes, now),
             Update::Snapshot { revision, objects } => {
-                let changes = self.difference(objects);
-                self.apply(revision, &changes, now);
+                self.piece(Piece::Begin, now);
+                self.piece(Piece::Part(objects.into_iter().map(Change::Put).collect()), now);
+                self.piece(Piece::End(revision), now);
             }
         }
     }
 
-    /// The changes that lead from what is known to `objects`. Objects that are the same are told again: the compiler finds
-    /// that nothing changed.
-    fn difference(&self, objects: Vec<Arc<Object>>) -> Vec<Change> {
-        let mut gone: BTreeMap<(ObjectType, Uuid), _> = self.objects.clone();
-        for object in &objects {
-            gone.remove(&(object.object_type, object.uuid));
+    /// Takes in configuration that comes in pieces. Nothing is computed before the end of a snapshot.
+    pub fn piece(&mut self, piece: Piece, now: Instant) {
+        match piece {
+            Piece::Begin => self.loading = Loading::default(),
+            Piece::Part(changes) => {
+                for change in &changes {
+                    self.note(change);
+                    match change {
+                        Change::Put(object) => self.loading.seen.insert((object.object_type, object.uuid)),
+                        Change::Delete { object_type, uuid, .. } => {
+                            self.loading.seen.remove(&(*object_type, *uuid))
+                        }
+                    };
+                }
+                self.compiler.absorb(&changes, &mut self.loading.delta);
+            }
+            Piece::End(revision) => {
+                let Loading { seen, mut delta } = std::mem::take(&mut self.loading);
+                let gone = self.gone(&seen);
+                gone.iter().for_each(|change| self.note(change));
+                self.compiler.absorb(&gone, &mut delta);
+                self.compiler.finish(&mut delta);
+                self.took_in(revision, &delta, now);
+            }
+            Piece::Changes { revision, changes } => self.apply(revision, &changes, now),
         }
-        let deletes = gone.into_iter().map(|((object_type, uuid), fq_name)| Change::Delete {
-            object_type,
-            uuid,
-            fq_name,
-        });
-        deletes.chain(objects.into_iter().map(Change::Put)).collect()
+    }
+
+    /// The deletes of what is known and was not seen.
+    fn gone(&self, seen: &BTreeSet<(ObjectType, Uuid)>) -> Vec<Change> {
+        if self.revision.is_none() {
+            return Vec::new();
+        }
+        let known = self.compiler.known().into_iter();
+        let gone = known.filter(|(key, _)| !seen.contains(key));
+        gone.map(|((object_type, uuid), fq_name)| Change::Delete { object_type, uuid, fq_name }).collect()
     }
 
     fn apply(&mut self, revision: Revision, changes: &[Change], now: Instant) {
         for change in changes {
             self.note(change);
         }
-        if !changes.is_empty() {
-            let delta = self.compiler.apply(changes);
-            self.take_in(&delta, now);
-            self.compiled.publish(revision, &delta);
-        } else {
-            self.compiled.publish(revision, &Delta::default());
-        }
+        let delta = if changes.is_empty() { Delta::default() } else { self.compiler.apply(changes) };
+        self.took_in(revision, &delta, now);
+    }
+
+    fn took_in(&mut self, revision: Revision, delta: &Delta, now: Instant) {
+        self.take_in(delta, now);
+        self.compiled.publish(revision, delta);
         self.revision = Some(revision);
         self.forget_unused_agents();
     }
@@ -61,18 +85,14 @@ impl Node {
     /// What the control node itself reads from the configuration.
     fn note(&mut self, change: &Change) {
         match change {
-            Change::Put(object) => {
-                self.objects.insert((object.object_type, object.uuid), object.fq_name.clone());
-                match object.object_type {
-                    ObjectType::VirtualRouter => {
-                        self.routers.insert(object.uuid, object.fq_name.last().to_owned());
-                    }
-                    ObjectType::GlobalSystemConfig => self.effective = effective(&self.timers, object),
-                    _ => {}
+            Change::Put(object) => match object.object_type {
+                ObjectType::VirtualRouter => {
+                    self.routers.insert(object.uuid, object.fq_name.last().to_owned());
                 }
-            }
+                ObjectType::GlobalSystemConfig => self.effective = effective(&self.timers, object),
+                _ => {}
+            },
             Change::Delete { object_type, uuid, .. } => {
-                self.objects.remove(&(*object_type, *uuid));
                 if *object_type == ObjectType::VirtualRouter {
                     self.routers.remove(uuid);
                 }

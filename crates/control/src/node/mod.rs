@@ -12,8 +12,8 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use uuid::Uuid;
-use weft_compiler::Compiler;
-use weft_model::{FqName, ObjectType};
+use weft_compiler::{Compiler, Delta};
+use weft_model::ObjectType;
 use weft_rib::{Limits, PeerId, Rib, Update};
 use weft_store::Revision;
 use weft_xmpp::config::ConfigOp;
@@ -135,6 +135,13 @@ struct Refusal {
     reason: String,
 }
 
+/// What is known of a snapshot before its end.
+#[derive(Debug, Default)]
+struct Loading {
+    seen: BTreeSet<(ObjectType, Uuid)>,
+    delta: Delta,
+}
+
 /// The control node's state.
 #[derive(Debug)]
 pub struct Node {
@@ -148,7 +155,8 @@ pub struct Node {
     rib: Rib,
     /// What the last configuration said; none before the first.
     revision: Option<Revision>,
-    objects: BTreeMap<(ObjectType, Uuid), FqName>,
+    /// A snapshot that is being read.
+    loading: Loading,
     /// Host names of the configured virtual-routers.
     routers: BTreeMap<Uuid, String>,
     agents: BTreeMap<String, Agent>,
@@ -175,7 +183,7 @@ impl Node {
             compiled,
             rib: Rib::new(Limits::default()),
             revision: None,
-            objects: BTreeMap::new(),
+            loading: Loading::default(),
             routers: BTreeMap::new(),
             agents: BTreeMap::new(),
             sessions: BTreeMap::new(),

@@ -118,12 +118,16 @@ impl ZoneBuilder {
         if let Some(old) = self.interfaces.remove(&uuid) {
             self.network_interfaces.unlink(uuid, &old.networks);
             self.machine_interfaces.unlink(uuid, &old.machines);
-            self.dirty_networks.extend(old.networks);
+            if !old.machines.is_empty() {
+                self.dirty_networks.extend(&old.networks);
+            }
         }
         if let Some(new) = row {
             self.network_interfaces.link(uuid, &new.networks);
             self.machine_interfaces.link(uuid, &new.machines);
-            self.dirty_networks.extend(&new.networks);
+            if !new.machines.is_empty() {
+                self.dirty_networks.extend(&new.networks);
+            }
             self.interfaces.insert(uuid, new);
         }
     }
@@ -135,7 +139,9 @@ impl ZoneBuilder {
         self.interface_addresses.unlink(uuid, &before);
         self.interface_addresses.link(uuid, &interfaces);
         for interface in before.iter().chain(&interfaces) {
-            self.dirty_networks.extend(self.interfaces.get(interface).iter().flat_map(|i| &i.networks));
+            // Addresses of interfaces without a machine have no name.
+            let named = self.interfaces.get(interface).filter(|i| !i.machines.is_empty());
+            self.dirty_networks.extend(named.iter().flat_map(|i| &i.networks));
         }
     }
 

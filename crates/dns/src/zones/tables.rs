@@ -1,6 +1,6 @@
 //! What the builder keeps of each configuration object, and the relations it must walk backwards.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use hickory_proto::rr::Name;
@@ -66,15 +66,15 @@ impl IpamRow {
 /// A virtual-machine-interface.
 #[derive(Debug, PartialEq)]
 pub(super) struct InterfaceRow {
-    pub(super) networks: Vec<Uuid>,
-    pub(super) machines: Vec<Uuid>,
+    pub(super) networks: Box<[Uuid]>,
+    pub(super) machines: Box<[Uuid]>,
 }
 
 impl InterfaceRow {
     pub(super) fn read(object: &Object) -> Self {
         let mut machines = ids(object, ObjectType::VirtualMachine);
         machines.extend(object.parent.filter(|p| p.0 == ObjectType::VirtualMachine).map(|p| p.1));
-        Self { networks: ids(object, ObjectType::VirtualNetwork), machines }
+        Self { networks: ids(object, ObjectType::VirtualNetwork).into(), machines: machines.into() }
     }
 }
 
@@ -92,8 +92,8 @@ pub(super) fn machine_names(object: &Object) -> Vec<Name> {
 #[derive(Debug, PartialEq)]
 pub(super) struct AddressRow {
     pub(super) address: IpAddr,
-    pub(super) networks: Vec<Uuid>,
-    pub(super) interfaces: Vec<Uuid>,
+    pub(super) networks: Box<[Uuid]>,
+    pub(super) interfaces: Box<[Uuid]>,
 }
 
 impl AddressRow {
@@ -106,8 +106,8 @@ impl AddressRow {
         let address: String = property(object, "instance_ip_address")?;
         Some(Self {
             address: address.parse().ok()?,
-            networks: ids(object, ObjectType::VirtualNetwork),
-            interfaces: ids(object, ObjectType::VirtualMachineInterface),
+            networks: ids(object, ObjectType::VirtualNetwork).into(),
+            interfaces: ids(object, ObjectType::VirtualMachineInterface).into(),
         })
     }
 }
@@ -164,28 +164,23 @@ fn prefixes<'a>(subnets: impl IntoIterator<Item = &'a IpamSubnetType>) -> Vec<Ip
 
 /// A relation between objects, read from its target's side.
 #[derive(Debug, Default)]
-pub(super) struct Backward(HashMap<Uuid, BTreeSet<Uuid>>);
+pub(super) struct Backward(BTreeSet<(Uuid, Uuid)>);
 
 impl Backward {
     pub(super) fn link(&mut self, from: Uuid, to: &[Uuid]) {
         for to in to {
-            self.0.entry(*to).or_default().insert(from);
+            self.0.insert((*to, from));
         }
     }
 
     pub(super) fn unlink(&mut self, from: Uuid, to: &[Uuid]) {
         for to in to {
-            if let Some(sources) = self.0.get_mut(to) {
-                sources.remove(&from);
-                if sources.is_empty() {
-                    self.0.remove(to);
-                }
-            }
+            self.0.remove(&(*to, from));
         }
     }
 
     /// All that refer to `to`, in order.
     pub(super) fn of(&self, to: Uuid) -> impl Iterator<Item = Uuid> + '_ {
-        self.0.get(&to).into_iter().flatten().copied()
+        self.0.range((to, Uuid::nil())..=(to, Uuid::max())).map(|entry| entry.1)
     }
 }

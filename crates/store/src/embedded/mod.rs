@@ -44,7 +44,7 @@ pub struct EmbeddedOptions {
     pub log_revisions: u64,
     /// Bytes of the change log, at most.
     pub log_bytes: u64,
-    /// Bytes of the page cache.
+    /// Bytes of the page cache. The kernel keeps the pages that do not fit.
     pub cache_bytes: usize,
     /// Keep the file's free space on disk with each commit. Opening after a crash then takes no time however large
     /// the store, and each commit takes longer. Without it such an opening reads the whole file once.
@@ -53,7 +53,7 @@ pub struct EmbeddedOptions {
 
 impl Default for EmbeddedOptions {
     fn default() -> Self {
-        Self { log_revisions: 1_000_000, log_bytes: 256 << 20, cache_bytes: 256 << 20, quick_repair: false }
+        Self { log_revisions: 1_000_000, log_bytes: 256 << 20, cache_bytes: 48 << 20, quick_repair: false }
     }
 }
 
