@@ -84,17 +84,43 @@ impl View {
         let mut out = self.head(object);
         self.properties(object, &mut out);
         self.references(state, object, &mut out).await?;
-        for child in object.object_type.info().children() {
+        let own = object.object_type.info();
+        // Of the many types that could be there, only those that are cost a look.
+        let children = self.present(state, object, Side::Children).await?;
+        for child in own.children().filter(|t| t.info().derived || children.contains(t)) {
             if self.wants(child.children_field(), self.children) {
                 self.add_children(state, object, child, &mut out).await?;
             }
         }
-        for from in object.object_type.info().referrers() {
+        let referrers = self.present(state, object, Side::BackRefs).await?;
+        for from in own.referrers().filter(|t| t.info().derived || own.derived || referrers.contains(t)) {
             if self.wants(from.back_refs_field(), self.back_refs) {
                 self.add_back_refs(state, object, from, &mut out).await?;
             }
         }
         Ok(out)
+    }
+
+    /// Types of the stored children or referrers an object has; none when none is wanted.
+    async fn present(
+        &self,
+        state: &ApiState,
+        object: &Object,
+        side: Side,
+    ) -> Result<BTreeSet<ObjectType>, ApiError> {
+        let info = object.object_type.info();
+        let wanted = match side {
+            Side::Children => info.children().any(|t| self.wants(t.children_field(), self.children)),
+            Side::BackRefs => info.referrers().any(|t| self.wants(t.back_refs_field(), self.back_refs)),
+        };
+        if !wanted {
+            return Ok(BTreeSet::new());
+        }
+        let members = match side {
+            Side::Children => state.children(object.object_type, object.uuid).await?,
+            Side::BackRefs => state.back_refs(object.object_type, object.uuid).await?,
+        };
+        Ok(members.into_iter().map(|member| member.object_type).collect())
     }
 
     /// Appends `{"<type>": {..}}` with the object as this view wants it.
@@ -188,6 +214,13 @@ impl View {
         }
         Ok(())
     }
+}
+
+/// Which of the objects beside an object.
+#[derive(Debug, Clone, Copy)]
+enum Side {
+    Children,
+    BackRefs,
 }
 
 /// Objects of a type that refer to an object, with the attribute of the reference.

@@ -13,6 +13,8 @@ use weft_store::{Revision, Store, layout};
 
 /// Most clients that watch at the same time.
 const MAX_WATCHERS: usize = 1000;
+/// Entries of the first page of a range: most ranges are short, and short ones are read without another thread.
+const FIRST_PAGE: usize = 32;
 /// Entries read per page of a range.
 const PAGE: usize = 1024;
 
@@ -171,8 +173,10 @@ impl ApiState {
         mut each: impl FnMut(&weft_store::Entry) -> Result<(), ApiError>,
     ) -> Result<(), ApiError> {
         let mut after: Option<String> = None;
+        let mut limit = FIRST_PAGE;
         loop {
-            let page = self.store().range(prefix, after.as_deref(), PAGE).await?;
+            let page = self.store().range(prefix, after.as_deref(), limit).await?;
+            limit = PAGE;
             for entry in &page.entries {
                 each(entry)?;
             }
