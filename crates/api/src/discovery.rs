@@ -20,6 +20,16 @@ pub(crate) const ACTIONS: &[(&str, &str, &str)] = &[
     ("virtual-network-ip-free", "POST", "/virtual-network/%s/ip-free"),
     ("virtual-network-subnet-ip-count", "POST", "/virtual-network/%s/subnet-ip-count"),
     ("aaa-mode", "GET", "/aaa-mode"),
+    ("set-tag", "POST", "/set-tag"),
+    ("security-policy-draft", "POST", "/security-policy-draft"),
+    ("execute-job", "POST", "/execute-job"),
+    ("abort-job", "POST", "/abort-job"),
+    ("obj-cache", "POST", "/obj-cache"),
+    ("database-check", "POST", "/db-check"),
+    ("fetch-records", "POST", "/fetch-records"),
+    ("amqp-publish", "POST", "/amqp-publish"),
+    ("amqp-request", "POST", "/amqp-request"),
+    ("hbs-get", "POST", "/hbs-get"),
 ];
 
 /// The discovery document.

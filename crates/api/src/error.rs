@@ -54,6 +54,16 @@ impl ApiError {
         Self::new(StatusCode::CONFLICT, message)
     }
 
+    /// 412: a quota of the project is used up.
+    pub fn over_quota(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::PRECONDITION_FAILED, message)
+    }
+
+    /// 501: known, and not done by this service.
+    pub fn not_implemented(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::NOT_IMPLEMENTED, message)
+    }
+
     /// 500: our fault.
     pub fn internal(message: impl Into<String>) -> Self {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, message)

@@ -42,6 +42,7 @@ pub(crate) async fn alloc(
         address: None,
         v6: family(get("family"))?,
         subnet: optional(get("subnet"), |v| uuid(v, "subnet"))?,
+        ..Request::default()
     };
     let mut taken = Vec::new();
     for _ in 0..count {

@@ -4,6 +4,7 @@
 //! what a reference points to exists, that no number is given out twice, and that an object with children or referrers
 //! stays. Objects the compiler derives are shown read-only beside the stored ones.
 
+mod actions;
 mod alloc;
 mod audit;
 mod collections;
@@ -77,6 +78,7 @@ pub fn router(state: ApiState) -> Router {
         .route("/virtual-network/{id}/ip-alloc", post(ips::alloc))
         .route("/virtual-network/{id}/ip-free", post(ips::free))
         .route("/virtual-network/{id}/subnet-ip-count", post(ips::count))
+        .merge(actions())
         .route("/{collection}", get(list::list).post(objects::create))
         .route("/{type}/{id}", get(objects::read).put(objects::update).delete(objects::delete))
         .route("/weft/tokens", get(tokens::list).post(tokens::create))
@@ -85,4 +87,20 @@ pub fn router(state: ApiState) -> Router {
     // Nothing of a body is read before it is known who sends it.
     whole_bodies(routes.with_state(state), Limits::default().body)
         .layer(from_fn_with_state(access, identity::layer))
+}
+
+/// Actions beside those on names, references and elements.
+fn actions() -> Router<ApiState> {
+    use actions::{answers, drafts, set_tag};
+    Router::new()
+        .route("/set-tag", post(set_tag::handle))
+        .route("/security-policy-draft", post(drafts::handle))
+        .route("/execute-job", post(answers::execute_job))
+        .route("/abort-job", post(answers::abort_job))
+        .route("/obj-cache", post(answers::obj_cache))
+        .route("/db-check", post(answers::database_check))
+        .route("/fetch-records", post(answers::fetch_records))
+        .route("/amqp-publish", post(answers::amqp))
+        .route("/amqp-request", post(answers::amqp))
+        .route("/hbs-get", post(answers::hbs_get))
 }

@@ -2,7 +2,7 @@
 
 use crate::http::{Base, Query, collection_of, object_view, path_uuid, type_of, wrapped};
 use crate::render::{self, View};
-use crate::{ApiError, ApiState, parse, write};
+use crate::{ApiError, ApiState, hooks, parse, write};
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -21,7 +21,8 @@ pub(crate) async fn create(
     let input = parse::object(object_type, &body)?;
     let object = write::create(&state, object_type, &input).await?;
     let view = View { base: base.0, hrefs: true, ..View::default() };
-    Ok(wrapped(object_type.name(), view.head(&object)))
+    let drafted = hooks::became_draft(&object, input.fq_name.as_ref());
+    Ok((drafted_status(drafted), wrapped(object_type.name(), view.head(&object))).into_response())
 }
 
 /// Reads an object.
@@ -62,17 +63,24 @@ pub(crate) async fn update(
     let object_type = type_of(&object_type)?;
     let uuid = path_uuid(object_type, &id)?;
     write::writable(object_type)?;
+    let mut drafted = false;
     if body.iter().all(u8::is_ascii_whitespace) {
         state.require(object_type, uuid).await?;
     } else {
         let input = parse::object(object_type, &body)?;
-        write::update(&state, object_type, uuid, &input).await?;
+        let object = write::update(&state, object_type, uuid, &input).await?;
+        drafted = hooks::is_pending(&object, uuid);
     }
     let view = View { base: base.0, hrefs: true, ..View::default() };
     let mut out = Map::new();
     out.insert("uuid".into(), uuid.to_string().into());
     out.insert("href".into(), view.href(object_type, uuid).into());
-    Ok(wrapped(object_type.name(), out))
+    Ok((drafted_status(drafted), wrapped(object_type.name(), out)).into_response())
+}
+
+/// 202 for what is only drafted yet.
+fn drafted_status(drafted: bool) -> StatusCode {
+    if drafted { StatusCode::ACCEPTED } else { StatusCode::OK }
 }
 
 /// Deletes an object.
@@ -84,6 +92,6 @@ pub(crate) async fn delete(
     let object_type = type_of(&object_type)?;
     let uuid = path_uuid(object_type, &id)?;
     let view = View { base: base.0, hrefs: true, ..View::default() };
-    write::delete(&state, object_type, uuid, &view).await?;
-    Ok(StatusCode::OK.into_response())
+    let drafted = write::delete(&state, object_type, uuid, &view).await?;
+    Ok(drafted_status(drafted).into_response())
 }

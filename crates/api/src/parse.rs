@@ -27,6 +27,8 @@ pub(crate) struct Input {
     /// `None`: the property is to be absent.
     pub(crate) props: BTreeMap<String, Option<Value>>,
     pub(crate) refs: BTreeMap<ObjectType, Vec<RefInput>>,
+    /// The system itself writes, and not a client.
+    pub(crate) system: bool,
 }
 
 /// Parses a JSON body; the error names line and column.

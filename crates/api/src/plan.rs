@@ -15,9 +15,16 @@ pub(crate) struct Plan {
     ops: BTreeMap<String, Op>,
     /// For the audit log, if the write is recorded.
     changes: Vec<Change>,
+    /// Whether the system itself writes, and not a client: what only the system sets may be set.
+    pub(crate) system: bool,
 }
 
 impl Plan {
+    /// A plan of a client, or of the system itself.
+    pub(crate) fn new(system: bool) -> Self {
+        Self { system, ..Self::default() }
+    }
+
     /// Adds a comparison; of two for the same key the stricter one counts.
     pub(crate) fn require(&mut self, compare: Compare) {
         let weaker = compare.condition == Condition::Present;
@@ -57,6 +64,14 @@ impl Plan {
         matches!(self.ops.get(key), Some(Op::Delete { .. }))
     }
 
+    /// What this plan writes to a key; `None` if it leaves it alone, `Some(None)` if it deletes it.
+    pub(crate) fn pending(&self, key: &str) -> Option<Option<&Bytes>> {
+        self.ops.get(key).map(|op| match op {
+            Op::Put { value, .. } => Some(value),
+            Op::Delete { .. } => None,
+        })
+    }
+
     /// The object must be as it was read.
     pub(crate) fn unchanged(&mut self, target: (ObjectType, Uuid), revision: Revision) {
         self.require(Compare::unchanged(layout::object_key(target.0, target.1), revision));
@@ -89,10 +104,25 @@ impl Plan {
 
     /// A derived object has no row of its own: what it is derived from looks for its users when it is deleted.
     fn link(&mut self, target: (ObjectType, Uuid)) {
-        if !target.0.info().derived {
+        // What this plan makes itself need not exist before it.
+        if !target.0.info().derived && !self.creates(target.1) {
             self.require(Compare::present(layout::object_key(target.0, target.1)));
         }
         self.touch(target.1);
+    }
+
+    /// Whether this plan deletes an object.
+    pub(crate) fn deletes(&self, object: (ObjectType, Uuid)) -> bool {
+        self.releases(&layout::object_key(object.0, object.1))
+    }
+
+    fn creates(&self, uuid: Uuid) -> bool {
+        self.compare.get(&layout::id_key(uuid)) == Some(&Condition::Absent)
+    }
+
+    /// Says that the object is made by this plan, though its own rows are not written yet.
+    pub(crate) fn will_create(&mut self, uuid: Uuid) {
+        self.require(Compare::absent(layout::id_key(uuid)));
     }
 
     /// Makes a deletion of the object, or of what its users rely on, at the same time conflict with this write.

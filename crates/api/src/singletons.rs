@@ -1,7 +1,7 @@
 //! The objects every installation has (wire-facts 1.3), created at start and left alone when they exist.
 
 use crate::parse::Input;
-use crate::{ApiError, ApiState, write};
+use crate::{ApiError, ApiState, hooks, write};
 use serde_json::{Value, json};
 use weft_model::{FqName, Object, ObjectType, defaults};
 
@@ -26,7 +26,7 @@ fn all() -> Vec<Singleton> {
         {"subnet": {"ip_prefix": "::ffff:0:0", "ip_prefix_len": 104}},
     ]});
     let encapsulations = json!({"encapsulation": ["MPLSoUDP", "MPLSoGRE", "VXLAN"]});
-    vec![
+    let singletons = vec![
         singleton(T::ConfigRoot, FqName::new(["config-root"]), &[]),
         singleton(
             T::GlobalSystemConfig,
@@ -53,14 +53,45 @@ fn all() -> Vec<Singleton> {
         singleton(T::VirtualNetwork, in_project(defaults::LINK_LOCAL), &[]),
         singleton(T::VirtualNetwork, in_project(defaults::DCI_NETWORK), &[]),
         singleton(T::SecurityGroup, in_project(defaults::NO_RULE_SECURITY_GROUP), &[]),
-    ]
+        singleton(T::GlobalQosConfig, hooks::global_qos_config(), &[]),
+        singleton(T::Fabric, defaults::global_system_config().child("default-fabric"), &[]),
+        singleton(T::PolicyManagement, FqName::new([hooks::DEFAULT_MANAGEMENT]), &[]),
+        singleton(T::ApplicationPolicySet, hooks::default_policy_set(), &[("all_applications", true.into())]),
+        singleton(
+            T::ApiAccessList,
+            defaults::global_system_config().child("default-api-access-list"),
+            &[("api_access_list_entries", everyone_may())],
+        ),
+    ];
+    let tag_types = hooks::TAG_TYPES.iter().map(|(name, _)| singleton(T::TagType, FqName::new([*name]), &[]));
+    singletons.into_iter().chain(tag_types).collect()
+}
+
+/// What every role may do, whatever else is configured: find its way around.
+fn everyone_may() -> Value {
+    let rule = |object: &str, crud: &str| {
+        json!({"rule_object": object, "rule_field": "", "rule_perms": [{"role_name": "*", "role_crud": crud}]})
+    };
+    json!({"rbac_rule": [
+        rule("fqname-to-id", "CRUD"),
+        rule("id-to-fqname", "CRUD"),
+        rule("useragent-kv", "CRUD"),
+        rule("documentation", "R"),
+        rule("/", "R"),
+    ]})
 }
 
 /// Creates those that do not exist.
 pub(crate) async fn create_all(state: &ApiState) -> Result<(), ApiError> {
     for Singleton { object_type, fq_name, props } in all() {
         let props = props.into_iter().map(|(name, value)| (name.to_owned(), Some(value))).collect();
-        let input = Input { fq_name: Some(fq_name.clone()), props, ..Input::default() };
+        let parent_type = match object_type {
+            ObjectType::ApplicationPolicySet => Some(ObjectType::PolicyManagement),
+            ObjectType::ApiAccessList => Some(ObjectType::GlobalSystemConfig),
+            // Where else there is a choice, a name of one part is at the root.
+            _ => None,
+        };
+        let input = Input { fq_name: Some(fq_name.clone()), parent_type, props, ..Input::default() };
         if write::create_singleton(state, object_type, input).await? {
             tracing::info!(%object_type, %fq_name, "created");
         }
@@ -81,6 +112,9 @@ pub(crate) fn is_permanent(object: &Object) -> bool {
         T::Domain => *name == defaults::domain(),
         T::Project => *name == defaults::project(),
         T::ConfigRoot => true,
+        T::GlobalQosConfig => *name == hooks::global_qos_config(),
+        T::PolicyManagement => *name == FqName::new([hooks::DEFAULT_MANAGEMENT]),
+        T::TagType => hooks::TAG_TYPES.iter().any(|(predefined, _)| *name == FqName::new([*predefined])),
         _ => false,
     }
 }

@@ -1,10 +1,10 @@
 //! Creating, changing and deleting objects: resolve, check, plan, commit, and again from the start on conflict.
 
-use crate::hooks::{self, Context};
+use crate::hooks::{self, Context, Editable};
 use crate::parse::{Input, RefInput};
 use crate::plan::Plan;
 use crate::render::View;
-use crate::state::{Loaded, Member};
+use crate::state::Member;
 use crate::{ApiError, ApiState, audit, time};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
@@ -13,7 +13,7 @@ use weft_model::{FqName, Object, ObjectType, Reference, defaults};
 use weft_store::{TxnResult, layout};
 
 /// How often a write is tried anew when others write the same objects.
-const ATTEMPTS: usize = 64;
+pub(crate) const ATTEMPTS: usize = 64;
 /// Most blocking hrefs named in a refusal.
 const SHOWN_BLOCKERS: usize = 20;
 
@@ -56,7 +56,7 @@ pub(crate) async fn pause(attempt: usize, own: Uuid) {
     tokio::time::sleep(std::time::Duration::from_millis(millis)).await;
 }
 
-fn too_busy() -> ApiError {
+pub(crate) fn too_busy() -> ApiError {
     ApiError::unavailable("too many concurrent writes to the same objects, try again")
 }
 
@@ -81,7 +81,8 @@ pub(crate) async fn create(
     for attempt in 0..ATTEMPTS {
         pause(attempt, uuid).await;
         let mut object = prepare(state, object_type, uuid, input).await?;
-        let mut plan = Plan::default();
+        let mut plan = Plan::new(input.system);
+        plan.will_create(uuid);
         hooks::put(&mut Context { state, plan: &mut plan }, &mut object, None).await?;
         stamp(&mut object, None);
         plan.put_object(&object, None)?;
@@ -133,6 +134,8 @@ async fn parent(
         (Some(ObjectType::ConfigRoot), _) | (None, []) => None,
         (Some(parent_type), _) => Some(parent_type),
         (None, [ObjectType::ConfigRoot]) => None,
+        // A name of one part is at the root, where that is allowed.
+        (None, several) if several.contains(&ObjectType::ConfigRoot) && object.fq_name.len() == 1 => None,
         (None, [only]) => Some(*only),
         (None, _) => {
             let names: Vec<_> = parents.iter().map(|p| p.name()).collect();
@@ -284,7 +287,7 @@ fn merge_id_perms(object: &mut Object, value: Option<&Value>) {
 }
 
 /// Notes when the object was made and changed.
-fn stamp(object: &mut Object, old: Option<&Object>) {
+pub(crate) fn stamp(object: &mut Object, old: Option<&Object>) {
     let mut now = time::now();
     let before = old.map_or("", crate::render::last_modified);
     if now.as_str() <= before {
@@ -308,18 +311,21 @@ pub(crate) async fn mutate(
     writable(object_type)?;
     for attempt in 0..ATTEMPTS {
         pause(attempt, uuid).await;
-        let Loaded { object: old, revision } = state.require(object_type, uuid).await?;
+        let loaded = state.require(object_type, uuid).await?;
+        let mut plan = Plan::default();
+        let mut ctx = Context { state, plan: &mut plan };
+        // Where policies are drafted, the draft of the object is changed instead.
+        let Editable { object: old, stored } = hooks::editable(&mut ctx, loaded).await?;
         let mut new = old.clone();
         edit(&mut new)?;
         new.refs.retain(|_, list| !list.is_empty());
         if new == old {
-            return Ok(old);
+            return Ok(state.require(object_type, uuid).await?.object);
         }
-        let mut plan = Plan::default();
-        plan.unchanged((object_type, uuid), revision);
-        hooks::put(&mut Context { state, plan: &mut plan }, &mut new, Some(&old)).await?;
-        stamp(&mut new, Some(&old));
-        plan.put_object(&new, Some(&old))?;
+        hooks::put(&mut ctx, &mut new, Some(&old)).await?;
+        let held = stored.then_some(&old);
+        stamp(&mut new, held);
+        plan.put_object(&new, held)?;
         if let Outcome::Done = commit(state, plan, Some(uuid)).await? {
             return Ok(new);
         }
@@ -356,20 +362,24 @@ pub(crate) async fn update(
     .await
 }
 
-/// Deletes an object; children and referrers refuse it.
+/// Deletes an object; children and referrers refuse it. Returns whether that is only drafted yet.
 pub(crate) async fn delete(
     state: &ApiState,
     object_type: ObjectType,
     uuid: Uuid,
     view: &View,
-) -> Result<(), ApiError> {
+) -> Result<bool, ApiError> {
     writable(object_type)?;
     for attempt in 0..ATTEMPTS {
         pause(attempt, uuid).await;
         let mut plan = Plan::default();
-        plan_delete(state, &mut plan, (object_type, uuid), view).await?;
+        let loaded = state.require(object_type, uuid).await?;
+        let drafted = hooks::draft_delete(&mut Context { state, plan: &mut plan }, &loaded).await?;
+        if !drafted {
+            plan_delete(state, &mut plan, (object_type, uuid), view).await?;
+        }
         if let Outcome::Done = commit(state, plan, Some(uuid)).await? {
-            return Ok(());
+            return Ok(drafted);
         }
     }
     Err(too_busy())
@@ -429,7 +439,7 @@ fn blocked(what: &str, blockers: &[Member], view: &View) -> ApiError {
     ApiError::conflict(format!("{what}: {}{more}", shown.join(", ")))
 }
 
-/// Children named `default-<type>` go with their parent; any other child refuses.
+/// Children named `default-<type>`, and the place of drafts, go with their parent; any other child refuses.
 async fn default_children(
     state: &ApiState,
     parent: (ObjectType, Uuid),
@@ -439,7 +449,7 @@ async fn default_children(
     for child in state.children(parent.0, parent.1).await? {
         let loaded = state.load(child.object_type, child.uuid).await?;
         let Some(loaded) = loaded else { continue };
-        if loaded.object.fq_name.last() == format!("default-{}", child.object_type) {
+        if hooks::goes_with_parent(&loaded.object) {
             defaults.push((child.object_type, child.uuid));
         } else {
             blockers.push(child);
@@ -487,6 +497,7 @@ pub(crate) async fn create_singleton(
         return Ok(false);
     }
     input.uuid = Some(defaults::singleton_uuid(object_type, &name));
+    input.system = true;
     match create(state, object_type, &input).await {
         Ok(_) => Ok(true),
         // Another controller was faster.

@@ -17,11 +17,16 @@ pub(crate) struct Request {
     pub(crate) v6: Option<bool>,
     /// An address of this subnet.
     pub(crate) subnet: Option<Uuid>,
+    /// An address of one of these subnets, unless empty.
+    pub(crate) subnets: Vec<Uuid>,
+    /// The property that asks, for messages.
+    pub(crate) field: &'static str,
 }
 
 impl Request {
     fn allows(&self, subnet: &Subnet) -> bool {
         self.subnet.is_none_or(|uuid| uuid == subnet.uuid)
+            && (self.subnets.is_empty() || self.subnets.contains(&subnet.uuid))
             && self.v6.is_none_or(|v6| v6 == subnet.is_v6())
             && self.address.is_none_or(|address| subnet.net.contains(&address))
     }
@@ -49,7 +54,7 @@ fn request(object: &Object) -> Result<Request, ApiError> {
     let subnet = subnet.filter(|s| !s.is_empty());
     let subnet = subnet.map(|s| Uuid::parse_str(&s)).transpose();
     let subnet = subnet.map_err(|_| ApiError::bad_request("subnet_uuid is not a uuid"))?;
-    Ok(Request { address, v6, subnet })
+    Ok(Request { address, v6, subnet, subnets: Vec::new(), field: "instance_ip_address" })
 }
 
 pub(super) async fn put(
@@ -57,6 +62,7 @@ pub(super) async fn put(
     new: &mut Object,
     old: Option<&Object>,
 ) -> Result<(), ApiError> {
+    one_source(new)?;
     let wanted = placement(new)?;
     if let Some(old) = old {
         if placement(old)? == wanted {
@@ -83,6 +89,30 @@ pub(super) async fn put(
     new.props.insert("instance_ip_family".into(), if address.is_ipv6() { "v6" } else { "v4" }.into());
     new.props.insert("subnet_uuid".into(), subnet.to_string().into());
     Ok(())
+}
+
+/// An address is of a network, of an ipam, or of a vRouter.
+fn one_source(new: &Object) -> Result<(), ApiError> {
+    let routers = new.refs_to(ObjectType::VirtualRouter);
+    if routers.is_empty() {
+        return Ok(());
+    }
+    for other in [ObjectType::NetworkIpam, ObjectType::VirtualNetwork] {
+        if !new.refs_to(other).is_empty() {
+            return Err(ApiError::bad_request(format!(
+                "virtual_router_refs and {} are not allowed together on instance-ip {}",
+                other.refs_field(),
+                new.fq_name
+            )));
+        }
+    }
+    if super::values::prop_text(new, "subnet_uuid").is_some() {
+        return Err(ApiError::bad_request(format!(
+            "subnet_uuid: subnet uuid based allocation not supported with vrouter, instance-ip {}",
+            new.fq_name
+        )));
+    }
+    super::values::at_most_one(new, ObjectType::VirtualRouter)
 }
 
 /// The subnets of a network, its flat ipams' included; `None` for networks that have no addresses of their own.
@@ -132,7 +162,7 @@ pub(crate) async fn pick_address(
     if let Some(address) = request.address {
         let subnet = fitting.first().filter(|s| s.may_request(address));
         let subnet = subnet.ok_or_else(|| {
-            ApiError::bad_request(format!("instance_ip_address {address} is in no subnet of the network"))
+            ApiError::bad_request(format!("{} {address} is in no subnet of the network", request.field))
         })?;
         let key = subnet.pool().key(to_number(address));
         let in_use = ctx.state.store().get(&key).await?.is_some();
@@ -153,6 +183,29 @@ pub(crate) async fn pick_address(
         }
     }
     Err(ApiError::conflict("the network has exhausted its subnets"))
+}
+
+/// Gives an address of a network back, if it was `owner` that took it.
+pub(super) async fn release_address(
+    ctx: &mut Context<'_>,
+    network: Uuid,
+    address: IpAddr,
+    owner: Uuid,
+) -> Result<(), ApiError> {
+    let Some(loaded) = ctx.state.load(ObjectType::VirtualNetwork, network).await? else { return Ok(()) };
+    let mut subnets: Vec<Subnet> =
+        virtual_network::specs(&loaded.object)?.iter().filter_map(Subnet::read).collect();
+    for reference in loaded.object.refs_to(ObjectType::NetworkIpam) {
+        subnets.extend(ipam_subnets(ctx, reference.uuid).await?.unwrap_or_default());
+    }
+    for subnet in subnets.iter().filter(|subnet| subnet.net.contains(&address)) {
+        let key = subnet.pool().key(to_number(address));
+        let held = ctx.state.store().get(&key).await?;
+        if held.is_some_and(|entry| entry.value == owner.to_string()) {
+            ctx.plan.release(key);
+        }
+    }
+    Ok(())
 }
 
 /// Gives the address back, if it was this object that took it: in networks without subnets of their own a client may

@@ -1,12 +1,13 @@
 //! virtual-network: subnets, network id, VXLAN id, number of the automatic route target, user route targets.
 
-use super::{Context, fixed_number, property, reserve};
+use super::values::{at, changed, flag, items, prop};
+use super::{Context, fixed_number, property, reserve, routing};
 use crate::ApiError;
 use crate::alloc::Pool;
 use crate::subnets::Subnet;
 use serde_json::Value;
-use weft_model::types::{IpamSubnetType, RouteTargetList, VirtualNetworkType, VnSubnetsType};
-use weft_model::{Object, ObjectType, RouteTarget, defaults};
+use weft_model::types::{IpamSubnetType, VirtualNetworkType, VnSubnetsType};
+use weft_model::{Object, ObjectType, defaults};
 use weft_store::layout;
 
 const NETWORK_ID: &str = "virtual_network_network_id";
@@ -33,10 +34,14 @@ pub(super) async fn put(
     {
         number(ctx, new, old, name, &pool).await?;
     }
-    vxlan_id(ctx, new, old).await?;
-    for name in ["route_target_list", "import_route_target_list", "export_route_target_list"] {
-        route_targets(ctx, new, old, name).await?;
-    }
+    let held = old.map(configured_vxlan_id).transpose()?.flatten();
+    let wanted = configured_vxlan_id(new)?;
+    claim_vxlan_id(ctx, new, wanted, held).await?;
+    let lists = ["route_target_list", "import_route_target_list", "export_route_target_list"];
+    routing::route_targets(ctx, new, old, &lists).await?;
+    provider(ctx, new, old).await?;
+    multi_policy_chains(new)?;
+    routing::network_vpns(ctx, new, old).await?;
     put_subnets(ctx, new, old).await
 }
 
@@ -73,9 +78,13 @@ fn configured_vxlan_id(object: &Object) -> Result<Option<i64>, ApiError> {
     Ok(properties.and_then(|p| p.vxlan_network_identifier))
 }
 
-/// A configured VXLAN id belongs to one network.
-async fn vxlan_id(ctx: &mut Context<'_>, new: &Object, old: Option<&Object>) -> Result<(), ApiError> {
-    let (wanted, held) = (configured_vxlan_id(new)?, old.map(configured_vxlan_id).transpose()?.flatten());
+/// A configured VXLAN id belongs to one network, or to one router.
+pub(super) async fn claim_vxlan_id(
+    ctx: &mut Context<'_>,
+    new: &Object,
+    wanted: Option<i64>,
+    held: Option<i64>,
+) -> Result<(), ApiError> {
     if wanted == held {
         return Ok(());
     }
@@ -83,49 +92,77 @@ async fn vxlan_id(ctx: &mut Context<'_>, new: &Object, old: Option<&Object>) -> 
         ctx.plan.release(vxlan_key(held));
     }
     if let Some(wanted) = wanted {
-        if ctx.state.store().get(&vxlan_key(wanted)).await?.is_some() {
-            let message = format!("vxlan_network_identifier {wanted} is used by another virtual-network");
-            return Err(ApiError::bad_request(message));
+        if let Some(entry) = ctx.state.store().get(&vxlan_key(wanted)).await? {
+            return Err(ApiError::bad_request(format!(
+                "vxlan_network_identifier {wanted} of {} {} is used by another object: {}",
+                new.object_type,
+                new.fq_name,
+                String::from_utf8_lossy(&entry.value)
+            )));
         }
         ctx.plan.claim(vxlan_key(wanted), new.uuid.to_string());
     }
     Ok(())
 }
 
-/// User route targets must be route targets, and not from the range the system gives out.
-async fn route_targets(
-    ctx: &Context<'_>,
-    new: &Object,
-    old: Option<&Object>,
-    name: &str,
-) -> Result<(), ApiError> {
-    if old.is_some_and(|o| o.props.get(name) == new.props.get(name)) {
-        return Ok(());
-    }
-    let Some(list) = property::<RouteTargetList>(new, name)? else { return Ok(()) };
-    if list.route_target.is_empty() {
-        return Ok(());
-    }
-    let asn = global_asn(ctx).await?;
-    for text in &list.route_target {
-        let target: RouteTarget = text.parse()?;
-        if target.is_automatic(asn) {
-            return Err(ApiError::bad_request(format!(
-                "{name}: route target {text} is in the range the system allots"
+/// Networks of the provider: where they are is known from the start, and one network is on one of them.
+async fn provider(ctx: &Context<'_>, new: &Object, old: Option<&Object>) -> Result<(), ApiError> {
+    const FIELD: &str = "provider_properties";
+    let details = prop(new, FIELD);
+    if old.is_none_or(|old| changed(new, old, FIELD)) && details.is_object() {
+        for name in ["segmentation_id", "physical_network"] {
+            if at(details, &[name]).is_null() || at(details, &[name]) == "" {
+                return Err(ApiError::bad_request(format!("{FIELD}.{name} of {} is missing", new.fq_name)));
+            }
+        }
+        if old.is_some_and(|old| flag(old, "is_provider_network") && prop(old, FIELD).is_object()) {
+            return Err(ApiError::conflict(format!(
+                "Update {FIELD} of provider VN ({}) is not allowed",
+                new.fq_name
             )));
         }
     }
-    Ok(())
+    let linked = new.refs_to(ObjectType::VirtualNetwork);
+    if linked.is_empty() || old.is_some_and(|old| old.refs_to(ObjectType::VirtualNetwork) == linked) {
+        return Ok(());
+    }
+    let own = flag(new, "is_provider_network");
+    let mut providers = 0;
+    for network in linked {
+        let loaded = ctx.state.require(ObjectType::VirtualNetwork, network.uuid).await?;
+        providers += usize::from(flag(&loaded.object, "is_provider_network"));
+    }
+    let names: Vec<String> = linked.iter().map(|network| network.fq_name.to_string()).collect();
+    match (own, providers, linked.len()) {
+        (true, 0, _) | (false, 1, 1) => Ok(()),
+        (true, ..) => Err(ApiError::bad_request(format!(
+            "Provider VN ({}) can not connect to another provider VN ({})",
+            new.fq_name,
+            names.join(", ")
+        ))),
+        (false, ..) => Err(ApiError::bad_request(format!(
+            "Non Provider VN ({}) can connect to one provider VN but trying to connect to VN ({})",
+            new.fq_name,
+            names.join(", ")
+        ))),
+    }
 }
 
-async fn global_asn(ctx: &Context<'_>) -> Result<u32, ApiError> {
-    let object_type = ObjectType::GlobalSystemConfig;
-    let Some(uuid) = ctx.state.by_name(object_type, &defaults::global_system_config()).await? else {
-        return Ok(defaults::AUTONOMOUS_SYSTEM);
-    };
-    let loaded = ctx.state.load(object_type, uuid).await?;
-    let asn = loaded.map(|l| property::<u32>(&l.object, "autonomous_system")).transpose()?.flatten();
-    Ok(asn.unwrap_or(defaults::AUTONOMOUS_SYSTEM))
+/// With service chains of several policies, no route target is both imported and exported.
+fn multi_policy_chains(new: &Object) -> Result<(), ApiError> {
+    if !flag(new, "multi_policy_service_chains_enabled") {
+        return Ok(());
+    }
+    let targets = |name: &str| items(prop(new, name), &["route_target"]);
+    let exported = targets("export_route_target_list");
+    let both = targets("import_route_target_list").iter().find(|target| exported.contains(target));
+    match both.or(targets("route_target_list").first()) {
+        None => Ok(()),
+        Some(target) => Err(ApiError::conflict(format!(
+            "Multi policy service chains are not supported, with both import export external route targets: {target} of {}",
+            new.fq_name
+        ))),
+    }
 }
 
 async fn put_subnets(ctx: &mut Context<'_>, new: &mut Object, old: Option<&Object>) -> Result<(), ApiError> {

@@ -94,6 +94,33 @@ impl Server {
         assert_eq!((status.as_u16(), text.as_str()), (200, ""));
     }
 
+    /// Creating an object must be refused with this status and a message that contains all of these.
+    pub(crate) async fn no_create(&self, status: u16, object_type: &str, fields: Value, says: &[&str]) {
+        let body = Some(json!({object_type: fields}));
+        let text = self.refused(status, Method::POST, &format!("/{object_type}s"), body).await;
+        assert!(says.iter().all(|part| text.contains(part)), "{says:?} in {text:?}");
+    }
+
+    /// A change must be refused with this status and a message that contains all of these.
+    pub(crate) async fn no_put(
+        &self,
+        status: u16,
+        object_type: &str,
+        uuid: &str,
+        fields: Value,
+        says: &[&str],
+    ) {
+        let body = Some(json!({object_type: fields}));
+        let text = self.refused(status, Method::PUT, &format!("/{object_type}/{uuid}"), body).await;
+        assert!(says.iter().all(|part| text.contains(part)), "{says:?} in {text:?}");
+    }
+
+    /// The identity of a name.
+    pub(crate) async fn id(&self, object_type: &str, fq_name: &[&str]) -> String {
+        let out = self.post("/fqname-to-id", json!({"type": object_type, "fq_name": fq_name})).await;
+        out["uuid"].as_str().unwrap().to_owned()
+    }
+
     /// A network in the default project with one subnet.
     pub(crate) async fn network(&self, name: &str, prefix: &str, length: u8) -> String {
         self.create("virtual-network", network(name, &[(prefix, length)])).await
@@ -113,4 +140,9 @@ pub(crate) fn network(name: &str, subnets: &[(&str, u8)]) -> Value {
             "attr": {"ipam_subnets": subnets, "host_routes": null},
         }],
     })
+}
+
+/// The name of an object in the default project.
+pub(crate) fn named(name: &str) -> Value {
+    json!(["default-domain", "default-project", name])
 }

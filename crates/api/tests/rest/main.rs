@@ -1,14 +1,25 @@
 //! The REST interface over a real listener and an embedded store.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+mod actions;
 mod addresses;
 mod consistency;
 mod derived;
+mod devices;
+mod drafts;
+mod floating;
 mod harness;
+mod interfaces;
 mod lists;
 mod objects;
+mod policies;
+mod quotas;
 mod round_trip;
+mod routers;
+mod services;
 mod slow_clients;
+mod system;
+mod tags;
 mod updates;
 mod watch;
 mod watchers;

@@ -29,6 +29,8 @@ fn structure(info: &'static StructInfo) -> Value {
             return json!({"record_name": "www", "record_type": "MX", "record_class": "IN",
                 "record_data": "mail.example.test", "record_ttl_seconds": 60, "record_mx_preference": 10});
         }
+        "AlarmOperand2" => return json!({"json_value": "7"}),
+        "ServiceTemplateInterfaceType" => return json!({"service_interface_type": "left"}),
         _ => {}
     }
     let fields = info.fields.iter().map(|f| (f.name.to_owned(), sample(&f.value, f.name)));
@@ -38,6 +40,7 @@ fn structure(info: &'static StructInfo) -> Value {
 fn number(name: &str) -> i64 {
     match name {
         "ip_prefix_len" => 24,
+        "version" => 2,
         _ => 7,
     }
 }
@@ -53,6 +56,12 @@ fn text(name: &str) -> &'static str {
         "next_virtual_DNS" | "virtual_dns_server_name" => "",
         "subnet_uuid" | "rule_uuid" => "6d7d9a3c-0e59-4a3b-9d0a-3c9e14f5f1c7",
         "owner" => "cloud-admin",
+        "sequence" => "1.0",
+        "tag_type_name" => "label",
+        "role_crud" => "CRUD",
+        "rule_object" => "*",
+        "prefix" | "route" => "10.7.0.0/24",
+        "next_hop" | "aggregate_route_nexthop" => "10.7.0.9",
         _ => "text, \"quoted\" & <marked> ü",
     }
 }
@@ -63,7 +72,20 @@ fn left_out(object_type: ObjectType, name: &str) -> bool {
     matches!(
         (object_type, name),
         (_, "id_perms" | "perms2")
-            | (T::VirtualNetwork, "virtual_network_network_id")
+            | (T::VirtualNetwork, "virtual_network_network_id" | "multi_policy_service_chains_enabled")
+            | (T::Tag, "tag_id" | "display_name")
+            | (T::TagType, "tag_type_id" | "display_name")
+            | (_, "draft_mode_state" | "all_applications" | "floating_ip_pool_subnets")
+            | (T::FirewallRule, "endpoint_1" | "endpoint_2" | "match_tags" | "match_tag_types")
+            | (T::FloatingIp, "floating_ip_address" | "floating_ip_address_family")
+            | (T::AliasIp, "alias_ip_address" | "alias_ip_address_family")
+            | (T::LogicalRouter, "vxlan_network_identifier")
+            | (
+                T::PhysicalInterface,
+                "physical_interface_type" | "physical_interface_lacp_force_up" | "ethernet_segment_identifier"
+            )
+            | (T::RoutingPolicy, "routing_policy_entries")
+            | (T::ServiceInstance, "service_instance_properties")
             | (T::SecurityGroup, "security_group_id")
             | (T::InstanceIp, "instance_ip_address" | "instance_ip_family" | "subnet_uuid")
     )
@@ -76,7 +98,19 @@ fn properties(object_type: ObjectType) -> Map<String, Value> {
 
 /// The object's references, one to an object of each type there is already.
 fn references(object_type: ObjectType, made: &BTreeMap<ObjectType, String>) -> Map<String, Value> {
-    let possible = object_type.info().refs.iter().filter(|r| !r.system);
+    use ObjectType as T;
+    // Those that exclude others, or follow from properties.
+    let excluded = |to: T| {
+        matches!(
+            (object_type, to),
+            (T::Tag, T::TagType)
+                | (T::FirewallRule, T::ServiceGroup | T::AddressGroup | T::Tag)
+                | (T::LogicalRouter, T::VirtualNetwork | T::Bgpvpn)
+                | (T::BgpRouter, T::ControlNodeZone)
+                | (T::InstanceIp, T::VirtualRouter)
+        )
+    };
+    let possible = object_type.info().refs.iter().filter(|r| !r.system && !excluded(r.to));
     let known = possible.filter_map(|r| Some((r, made.get(&r.to)?)));
     known
         .map(|(r, uuid)| {
@@ -119,7 +153,12 @@ async fn make(server: &Server, object_type: ObjectType, made: &BTreeMap<ObjectTy
 
 /// Types of which there is one object from the start.
 const SINGLETONS: &[ObjectType] =
-    &[ObjectType::ConfigRoot, ObjectType::GlobalSystemConfig, ObjectType::GlobalVrouterConfig];
+    &[
+        ObjectType::ConfigRoot,
+        ObjectType::GlobalSystemConfig,
+        ObjectType::GlobalVrouterConfig,
+        ObjectType::GlobalQosConfig,
+    ];
 
 /// Parent and name of the sample of a type: under the default objects where they exist, else under another sample.
 fn place(object_type: ObjectType) -> (Option<ObjectType>, FqName) {
@@ -132,6 +171,7 @@ fn place(object_type: ObjectType) -> (Option<ObjectType>, FqName) {
         Some(T::Project) => defaults::project(),
         Some(T::GlobalSystemConfig) => defaults::global_system_config(),
         Some(T::GlobalVrouterConfig) => defaults::global_vrouter_config(),
+        Some(T::GlobalQosConfig) => defaults::global_system_config().child("default-global-qos-config"),
         Some(T::RoutingInstance) => FqName::from(defaults::MASTER_ROUTING_INSTANCE),
         Some(other) => place(other).1,
     };

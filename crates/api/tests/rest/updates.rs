@@ -244,7 +244,8 @@ async fn naming_one_object_many_times_costs_as_much_as_naming_it_once() {
     let server = Server::start().await;
     let blue = server.network("blue", "10.1.1.0", 24).await;
     let pairs: Vec<Value> = (0..8000).map(|i| json!({"key": format!("k{i}"), "value": "v"})).collect();
-    server.put("virtual-network", &blue, json!({"annotations": {"key_value_pair": pairs}})).await;
+    let fields = json!({"annotations": {"key_value_pair": pairs}, "is_provider_network": true});
+    server.put("virtual-network", &blue, fields).await;
     let red = server.network("red", "10.1.2.0", 24).await;
     let begin = std::time::Instant::now();
     let listed =
