@@ -1,5 +1,6 @@
 //! `POST /prop-collection-update` and `GET /prop-collection-get`: single elements of list and map properties.
 
+use crate::authz::{self, Access, Caller, Operation};
 use crate::http::Query;
 use crate::names::text;
 use crate::parse::{json_object, shorten, uuid};
@@ -13,14 +14,20 @@ use weft_model::schema::element_key;
 use weft_model::{Object, ObjectType, PropInfo, PropKind, validate};
 
 /// Applies element updates, all or none.
-pub(crate) async fn update(State(state): State<ApiState>, body: Bytes) -> Result<Json<Value>, ApiError> {
+pub(crate) async fn update(
+    State(state): State<ApiState>,
+    caller: Caller,
+    body: Bytes,
+) -> Result<Json<Value>, ApiError> {
     let body = json_object(&body)?;
     let id = uuid(body.get("uuid").unwrap_or(&Value::Null), "uuid")?;
     let updates = body.get("updates").and_then(Value::as_array);
     let updates = updates.ok_or_else(|| ApiError::bad_request("Bad Request, no 'updates' in POST body"))?;
     let object_type = state.type_of(id).await?;
     let object_type = object_type.ok_or_else(|| ApiError::not_found(format!("UUID {id} not found")))?;
-    write::mutate(&state, object_type, id, &|object| apply_all(object, updates)).await?;
+    let fields = updates.iter().filter_map(|update| update.get("field").and_then(Value::as_str));
+    caller.allowed(Operation::Update, object_type.name(), fields)?;
+    write::mutate_as(&state, &caller, (object_type, id), &|object| apply_all(object, updates)).await?;
     Ok(Json(json!({"uuid": id})))
 }
 
@@ -174,13 +181,19 @@ fn bad_operation(operation: &str) -> ApiError {
 }
 
 /// `?uuid=&fields=a,b&position=`: the elements of collection properties.
-pub(crate) async fn get(State(state): State<ApiState>, query: Query) -> Result<Json<Value>, ApiError> {
+pub(crate) async fn get(
+    State(state): State<ApiState>,
+    caller: Caller,
+    query: Query,
+) -> Result<Json<Value>, ApiError> {
     let id = uuid(&query.get("uuid").map_or(Value::Null, Value::from), "uuid")?;
     let fields =
         query.list("fields").ok_or_else(|| ApiError::bad_request("Bad Request, no 'fields' in query"))?;
     let missing = || ApiError::not_found(format!("UUID {id} not found"));
     let object_type = state.type_of(id).await?.ok_or_else(missing)?;
+    caller.allowed(Operation::Read, object_type.name(), [])?;
     let object = state.find(object_type, id).await?.ok_or_else(missing)?;
+    authz::require(&state, &caller, &object, Access::READ).await?;
     let mut out = Map::new();
     for name in fields {
         let (prop, field, key) = collection(object_type, &name)?;

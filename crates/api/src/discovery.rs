@@ -30,6 +30,9 @@ pub(crate) const ACTIONS: &[(&str, &str, &str)] = &[
     ("amqp-publish", "POST", "/amqp-publish"),
     ("amqp-request", "POST", "/amqp-request"),
     ("hbs-get", "POST", "/hbs-get"),
+    ("obj-perms", "GET", "/obj-perms"),
+    ("chown", "POST", "/chown"),
+    ("chmod", "POST", "/chmod"),
 ];
 
 /// The discovery document.
@@ -48,9 +51,4 @@ pub(crate) async fn document(base: Base) -> Json<Value> {
         links.push(json!({"link": action}));
     }
     Json(json!({"href": base, "links": links}))
-}
-
-/// `GET /aaa-mode`: nobody is asked who they are.
-pub(crate) async fn aaa_mode() -> Json<Value> {
-    Json(json!({"aaa-mode": "no-auth"}))
 }

@@ -1,6 +1,7 @@
 //! Small things all handlers use: URLs, queries, bodies, answers.
 
 use crate::ApiError;
+use crate::authz::{Caller, Sight};
 use crate::render::View;
 use crate::tls::Peer;
 use axum::Json;
@@ -106,12 +107,13 @@ pub(crate) fn wrapped(key: &str, inner: Map<String, Value>) -> Response {
 }
 
 /// The view of one object that a query asks for.
-pub(crate) fn object_view(base: Base, query: &Query) -> View {
+pub(crate) fn object_view(base: Base, query: &Query, caller: &Caller) -> View {
     View {
         base: base.0,
         hrefs: !query.present("exclude_hrefs"),
         fields: query.fields(),
         children: !query.present("exclude_children"),
         back_refs: !query.present("exclude_back_refs"),
+        sight: Sight::of(caller),
     }
 }

@@ -1,5 +1,6 @@
 //! `POST /virtual-network/<uuid>/ip-alloc`, `ip-free` and `subnet-ip-count`: addresses without an instance-ip.
 
+use crate::authz::{self, Access, Caller};
 use crate::hooks::{Context, Request, find_subnets, pick_address};
 use crate::http::path_uuid;
 use crate::parse::{json_object, optional, shorten, uuid};
@@ -16,7 +17,7 @@ use uuid::Uuid;
 use weft_model::ObjectType;
 use weft_store::layout;
 
-/// Owner of addresses taken here.
+/// Owner of addresses taken here by administrators; by others `ip-alloc:<project>`.
 const OWNER: &str = "ip-alloc";
 /// Most addresses taken by one request.
 const MAX_COUNT: u64 = 256;
@@ -26,10 +27,12 @@ const ATTEMPTS: usize = 64;
 /// `{subnet, count, family}` to `{ip_addr: [..]}`.
 pub(crate) async fn alloc(
     State(state): State<ApiState>,
+    caller: Caller,
     Path(id): Path<String>,
     body: Bytes,
 ) -> Result<Json<Value>, ApiError> {
-    let network = path_uuid(ObjectType::VirtualNetwork, &id)?;
+    let network = permitted(&state, &caller, &id, Access::LINK).await?;
+    let owner = owner(&caller)?;
     let body = json_object(&body)?;
     let get = |name: &str| body.get(name).unwrap_or(&Value::Null);
     let count = match get("count") {
@@ -46,16 +49,33 @@ pub(crate) async fn alloc(
     };
     let mut taken = Vec::new();
     for _ in 0..count {
-        match alloc_one(&state, network, &request).await {
+        match alloc_one(&state, network, &request, &owner).await {
             Ok(address) => taken.push(address),
             Err(error) => {
                 // All or nothing.
-                release(&state, network, &taken).await?;
+                release(&state, network, &taken, &|held| held == owner).await?;
                 return Err(error);
             }
         }
     }
     Ok(Json(json!({"ip_addr": taken})))
+}
+
+/// The network in a URL, which the caller must be allowed to use in this way.
+async fn permitted(state: &ApiState, caller: &Caller, id: &str, wanted: Access) -> Result<Uuid, ApiError> {
+    let network = path_uuid(ObjectType::VirtualNetwork, id)?;
+    let loaded = state.require(ObjectType::VirtualNetwork, network).await?;
+    authz::require(state, caller, &loaded.object, wanted).await?;
+    Ok(network)
+}
+
+/// Whom addresses the caller takes belong to.
+fn owner(caller: &Caller) -> Result<String, ApiError> {
+    match caller.scope().project {
+        _ if caller.is_admin() => Ok(OWNER.to_owned()),
+        Some(project) => Ok(format!("{OWNER}:{project}")),
+        None => Err(ApiError::forbidden("Permission denied: addresses for a request without a project")),
+    }
 }
 
 fn family(value: &Value) -> Result<Option<bool>, ApiError> {
@@ -67,13 +87,18 @@ fn family(value: &Value) -> Result<Option<bool>, ApiError> {
     }
 }
 
-async fn alloc_one(state: &ApiState, network: Uuid, request: &Request) -> Result<IpAddr, ApiError> {
+async fn alloc_one(
+    state: &ApiState,
+    network: Uuid,
+    request: &Request,
+    owner: &str,
+) -> Result<IpAddr, ApiError> {
     for attempt in 0..ATTEMPTS {
         pause(attempt, network).await;
         let mut plan = Plan::default();
         let mut ctx = Context { state, plan: &mut plan };
         let subnets = subnets(&mut ctx, network).await?;
-        let (_, address) = pick_address(&mut ctx, &subnets, request, OWNER.to_owned()).await?;
+        let (_, address) = pick_address(&mut ctx, &subnets, request, owner.to_owned()).await?;
         if let Outcome::Done = commit(state, plan, Some(network)).await? {
             return Ok(address);
         }
@@ -89,10 +114,12 @@ async fn subnets(ctx: &mut Context<'_>, network: Uuid) -> Result<Vec<Subnet>, Ap
 /// `{ip_addr: [..]}`: gives addresses back that were taken by `ip-alloc`.
 pub(crate) async fn free(
     State(state): State<ApiState>,
+    caller: Caller,
     Path(id): Path<String>,
     body: Bytes,
 ) -> Result<Json<Value>, ApiError> {
-    let network = path_uuid(ObjectType::VirtualNetwork, &id)?;
+    let network = permitted(&state, &caller, &id, Access::LINK).await?;
+    let owner = owner(&caller)?;
     let body = json_object(&body)?;
     let list = body.get("ip_addr").and_then(Value::as_array);
     let list = list.ok_or_else(|| ApiError::bad_request("Bad Request, no 'ip_addr' list in POST body"))?;
@@ -102,20 +129,32 @@ pub(crate) async fn free(
             .ok_or_else(|| ApiError::bad_request(format!("ip_addr {} is not an IP address", shorten(value))))
     };
     let addresses: Vec<IpAddr> = list.iter().map(parse).collect::<Result<_, _>>()?;
-    release(&state, network, &addresses).await?;
+    let taken_here = |held: &str| held == OWNER || held.starts_with("ip-alloc:");
+    let may_free = |held: &str| held == owner || caller.is_admin() && taken_here(held);
+    release(&state, network, &addresses, &may_free).await?;
     Ok(Json(json!({})))
 }
 
 /// Gives addresses back, a transaction's worth at a time: not every store compares many keys at once.
-async fn release(state: &ApiState, network: Uuid, addresses: &[IpAddr]) -> Result<(), ApiError> {
+async fn release(
+    state: &ApiState,
+    network: Uuid,
+    addresses: &[IpAddr],
+    may_free: &(dyn Fn(&str) -> bool + Sync),
+) -> Result<(), ApiError> {
     const AT_ONCE: usize = 64;
     for part in addresses.chunks(AT_ONCE) {
-        release_part(state, network, part).await?;
+        release_part(state, network, part, may_free).await?;
     }
     Ok(())
 }
 
-async fn release_part(state: &ApiState, network: Uuid, addresses: &[IpAddr]) -> Result<(), ApiError> {
+async fn release_part(
+    state: &ApiState,
+    network: Uuid,
+    addresses: &[IpAddr],
+    may_free: &(dyn Fn(&str) -> bool + Sync),
+) -> Result<(), ApiError> {
     for attempt in 0..ATTEMPTS {
         pause(attempt, network).await;
         let mut plan = Plan::default();
@@ -124,7 +163,7 @@ async fn release_part(state: &ApiState, network: Uuid, addresses: &[IpAddr]) -> 
             let Some(subnet) = subnets.iter().find(|s| s.net.contains(address)) else { continue };
             let key = subnet.pool().key(to_number(*address));
             match state.store().get(&key).await? {
-                Some(entry) if entry.value == OWNER => {
+                Some(entry) if std::str::from_utf8(&entry.value).is_ok_and(may_free) => {
                     plan.require(weft_store::Compare::unchanged(key.clone(), entry.mod_revision));
                     plan.release(key);
                 }
@@ -146,10 +185,11 @@ async fn release_part(state: &ApiState, network: Uuid, addresses: &[IpAddr]) -> 
 /// `{subnet_list: [..]}` to `{ip_count_list: [..]}`: addresses in use, without those the subnet itself takes.
 pub(crate) async fn count(
     State(state): State<ApiState>,
+    caller: Caller,
     Path(id): Path<String>,
     body: Bytes,
 ) -> Result<Json<Value>, ApiError> {
-    let network = path_uuid(ObjectType::VirtualNetwork, &id)?;
+    let network = permitted(&state, &caller, &id, Access::READ).await?;
     let body: Map<String, Value> = json_object(&body)?;
     let list = body.get("subnet_list").and_then(Value::as_array);
     let list = list.ok_or_else(|| ApiError::bad_request("Bad Request, no 'subnet_list' in POST body"))?;

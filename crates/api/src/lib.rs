@@ -7,6 +7,7 @@
 mod actions;
 mod alloc;
 mod audit;
+mod authz;
 mod collections;
 mod derived;
 mod discovery;
@@ -38,6 +39,7 @@ mod watch;
 mod write;
 
 pub use audit::{Audit, Rotation};
+pub use authz::{AaaMode, Authz};
 pub use derived::{BackReference, DerivedSource};
 pub use error::ApiError;
 pub use identity::Access;
@@ -56,16 +58,27 @@ use std::sync::Arc;
 /// Largest body of a request, in bytes (413 beyond).
 pub const MAX_BODY_BYTES: usize = 1 << 20;
 
-/// The routes of the interface.
+/// The interface: every request has an identity, and is refused unless it may do what it asks for.
 pub fn router(state: ApiState) -> Router {
     let access = Arc::clone(state.access());
+    routes(state).layer(from_fn_with_state(access, identity::layer))
+}
+
+/// The interface without the layer that establishes identities: a request is refused unless a layer around this one has
+/// put an `Arc<Identity>` into its extensions.
+pub fn routes(state: ApiState) -> Router {
+    let access = Arc::clone(state.access());
+    let guard = from_fn_with_state(state.clone(), authz::guard);
     let routes = Router::new()
         .route("/", get(discovery::document))
         .route("/openapi.json", get(openapi::json))
         .route("/documentation", get(openapi::page))
         .route("/documentation/", get(openapi::page))
         .route("/documentation/index.html", get(openapi::page))
-        .route("/aaa-mode", get(discovery::aaa_mode))
+        .route("/aaa-mode", get(authz::actions::aaa_mode).put(authz::actions::set_aaa_mode))
+        .route("/obj-perms", get(authz::actions::obj_perms))
+        .route("/chown", post(authz::actions::chown))
+        .route("/chmod", post(authz::actions::chmod))
         .route("/fqname-to-id", post(names::to_id))
         .route("/id-to-fqname", post(names::to_name))
         .route("/useragent-kv", post(names::key_value))
@@ -83,10 +96,10 @@ pub fn router(state: ApiState) -> Router {
         .route("/{type}/{id}", get(objects::read).put(objects::update).delete(objects::delete))
         .route("/weft/tokens", get(tokens::list).post(tokens::create))
         .route("/weft/tokens/{id}", delete(tokens::revoke))
-        .layer(from_fn_with_state(Arc::clone(&access), audit::layer));
+        .layer(guard)
+        .layer(from_fn_with_state(access, audit::layer));
     // Nothing of a body is read before it is known who sends it.
     whole_bodies(routes.with_state(state), Limits::default().body)
-        .layer(from_fn_with_state(access, identity::layer))
 }
 
 /// Actions beside those on names, references and elements.

@@ -1,5 +1,6 @@
 //! `GET /<type>s` and `POST /list-bulk-collection`: which objects, how much of each, page by page.
 
+use crate::authz::{self, Caller, Operation, Sight};
 use crate::filter::Filters;
 use crate::http::{Base, Query, collection_of};
 use crate::render::{View, perms2};
@@ -15,9 +16,13 @@ use uuid::Uuid;
 use weft_model::{FqName, Object, ObjectType};
 use weft_store::layout;
 
+/// Objects read at a time.
+const PAGE: usize = 1024;
+
 /// What a listing asks for.
 struct Request {
     object_type: ObjectType,
+    caller: Caller,
     parents: Option<Vec<Uuid>>,
     parent_name: Option<FqName>,
     parent_type: Option<ObjectType>,
@@ -37,17 +42,19 @@ struct Request {
 /// `GET /<type>s`.
 pub(crate) async fn list(
     State(state): State<ApiState>,
+    caller: Caller,
     base: Base,
     Path(collection): Path<String>,
     query: Query,
 ) -> Result<Response, ApiError> {
     let object_type = collection_of(&collection)?;
-    Request::read(object_type, base, &query)?.answer(&state).await
+    Request::read(object_type, caller, base, &query)?.answer(&state).await
 }
 
 /// `POST /list-bulk-collection`: the same as a query, in a body, with `type`.
 pub(crate) async fn bulk(
     State(state): State<ApiState>,
+    caller: Caller,
     base: Base,
     body: Bytes,
 ) -> Result<Response, ApiError> {
@@ -55,7 +62,8 @@ pub(crate) async fn bulk(
     let name = body.get("type").and_then(Value::as_str);
     let name = name.ok_or_else(|| ApiError::bad_request("Bad Request, no 'type' in POST body"))?;
     let object_type: ObjectType = name.parse()?;
-    Request::read(object_type, base, &query_of(&body))?.answer(&state).await
+    caller.allowed(Operation::Read, object_type.name(), [])?;
+    Request::read(object_type, caller, base, &query_of(&body))?.answer(&state).await
 }
 
 /// A body as a query: texts, booleans and numbers as they are, lists comma-joined, null absent. A false `exclude_*` is
@@ -78,7 +86,7 @@ fn query_of(body: &Map<String, Value>) -> Query {
 }
 
 impl Request {
-    fn read(object_type: ObjectType, base: Base, query: &Query) -> Result<Self, ApiError> {
+    fn read(object_type: ObjectType, caller: Caller, base: Base, query: &Query) -> Result<Self, ApiError> {
         let detail = query.flag("detail");
         let uuids = |key: &str| uuid_list(query, key);
         let limit = query.get("page_limit").map(|text| {
@@ -93,9 +101,11 @@ impl Request {
             fields: query.fields(),
             children: false,
             back_refs: false,
+            sight: Sight::of(&caller),
         };
         Ok(Self {
             object_type,
+            caller,
             parents: uuids("parent_id")?,
             parent_name: query.get("parent_fq_name_str").map(FqName::from),
             parent_type: query.get("parent_type").map(str::parse).transpose()?,
@@ -188,7 +198,7 @@ impl Request {
             sets.push(self.objects(state, uuids.into_iter()).await?);
         }
         let mut sets = sets.into_iter();
-        let Some(mut chosen) = sets.next() else { return self.everything(state).await };
+        let Some(mut chosen) = sets.next() else { return self.everything(state, self.limit).await };
         for other in sets {
             chosen.retain(|uuid, _| other.contains_key(uuid));
         }
@@ -217,8 +227,8 @@ impl Request {
         if self.object_type.info().derived {
             let derived = state.derived_current().await?;
             let all = parents.iter().flat_map(|(_, uuid)| derived.children(*uuid));
-            let own = all.filter(|o| o.object_type == self.object_type);
-            return Ok(own.map(|o| (o.uuid, Known::Object(o))).collect());
+            let own: Vec<_> = all.filter(|o| o.object_type == self.object_type).collect();
+            return self.visible(state, own).await;
         }
         let mut uuids = Vec::new();
         for parent in parents {
@@ -248,19 +258,44 @@ impl Request {
         state: &ApiState,
         uuids: impl Iterator<Item = Uuid>,
     ) -> Result<BTreeMap<Uuid, Known>, ApiError> {
-        let mut out = BTreeMap::new();
+        let mut found = Vec::new();
         for uuid in uuids {
-            if let Some(object) = state.find(self.object_type, uuid).await? {
-                out.insert(uuid, Known::Object(object));
+            found.extend(state.find(self.object_type, uuid).await?);
+        }
+        self.visible(state, found).await
+    }
+
+    /// Of these objects those the caller may read.
+    async fn visible(
+        &self,
+        state: &ApiState,
+        objects: Vec<Arc<Object>>,
+    ) -> Result<BTreeMap<Uuid, Known>, ApiError> {
+        let mut out = BTreeMap::new();
+        for object in objects {
+            let sees = match &self.view.sight {
+                Some(sight) => sight.sees(state, &object).await?,
+                None => true,
+            };
+            if sees {
+                out.insert(object.uuid, Known::Object(object));
             }
         }
         Ok(out)
     }
 
-    async fn everything(&self, state: &ApiState) -> Result<BTreeMap<Uuid, Known>, ApiError> {
+    /// All objects of the type that the caller may read; `limit` of those that match where that is known here.
+    async fn everything(
+        &self,
+        state: &ApiState,
+        limit: Option<usize>,
+    ) -> Result<BTreeMap<Uuid, Known>, ApiError> {
         if self.object_type.info().derived {
             let all = state.derived_current().await?.list(self.object_type);
-            return Ok(all.into_iter().map(|o| (o.uuid, Known::Object(o))).collect());
+            return self.visible(state, all).await;
+        }
+        if !self.caller.reads_all() {
+            return self.readable(state, limit).await;
         }
         let prefix = layout::fq_prefix(self.object_type);
         let mut out = BTreeMap::new();
@@ -276,18 +311,53 @@ impl Request {
         Ok(out)
     }
 
+    /// Objects of a caller with limited sight: each is read once, from the marker on, until there are enough. What
+    /// other projects have costs a look at their permissions, and leaves no trace in the page or its marker.
+    async fn readable(
+        &self,
+        state: &ApiState,
+        limit: Option<usize>,
+    ) -> Result<BTreeMap<Uuid, Known>, ApiError> {
+        let prefix = layout::object_prefix(self.object_type);
+        let mut after = self.marker.map(|marker| layout::object_key(self.object_type, marker));
+        let mut out = BTreeMap::new();
+        loop {
+            let page = state.store().range(&prefix, after.as_deref(), PAGE).await?;
+            for entry in &page.entries {
+                let object = layout::decode(&entry.value)?;
+                if authz::sees(&self.caller, &object) && self.filters.accept(&object) {
+                    out.insert(object.uuid, Known::Object(Arc::new(object)));
+                }
+                if limit.is_some_and(|limit| out.len() >= limit) {
+                    return Ok(out);
+                }
+            }
+            after = page.entries.last().map(|entry| entry.key.clone()).or(after);
+            if !page.more {
+                return Ok(out);
+            }
+        }
+    }
+
     /// Objects everybody may read.
     async fn shared(&self, state: &ApiState) -> Result<BTreeMap<Uuid, Known>, ApiError> {
-        let uuids: Vec<Uuid> = self.everything(state).await?.into_keys().collect();
+        let all = self.everything(state, None).await?;
+        if !self.caller.reads_all() {
+            return Ok(all.into_iter().filter(|(_, known)| is_shared(known)).collect());
+        }
+        let uuids: Vec<Uuid> = all.into_keys().collect();
         let mut objects = self.objects(state, uuids.into_iter()).await?;
-        objects.retain(|_, known| {
-            let Known::Object(object) = known else { return false };
-            let perms = perms2(object);
-            let open = perms.get("global_access").and_then(Value::as_u64).unwrap_or(0) > 0;
-            open || perms.get("share").and_then(Value::as_array).is_some_and(|s| !s.is_empty())
-        });
+        objects.retain(|_, known| is_shared(known));
         Ok(objects)
     }
+}
+
+/// Whether an object is shared with anybody.
+fn is_shared(known: &Known) -> bool {
+    let Known::Object(object) = known else { return false };
+    let perms = perms2(object);
+    let open = perms.get("global_access").and_then(Value::as_u64).unwrap_or(0) > 0;
+    open || perms.get("share").and_then(Value::as_array).is_some_and(|s| !s.is_empty())
 }
 
 /// What was read of a candidate.

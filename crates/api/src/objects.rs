@@ -1,5 +1,6 @@
 //! `POST /<type>s`, `GET`, `PUT` and `DELETE /<type>/<uuid>`.
 
+use crate::authz::{self, Access, Caller};
 use crate::http::{Base, Query, collection_of, object_view, path_uuid, type_of, wrapped};
 use crate::render::{self, View};
 use crate::{ApiError, ApiState, hooks, parse, write};
@@ -12,6 +13,7 @@ use serde_json::Map;
 /// Creates an object.
 pub(crate) async fn create(
     State(state): State<ApiState>,
+    caller: Caller,
     base: Base,
     Path(collection): Path<String>,
     body: Bytes,
@@ -19,7 +21,7 @@ pub(crate) async fn create(
     let object_type = collection_of(&collection)?;
     write::writable(object_type)?;
     let input = parse::object(object_type, &body)?;
-    let object = write::create(&state, object_type, &input).await?;
+    let object = write::create(&state, &caller, object_type, &input).await?;
     let view = View { base: base.0, hrefs: true, ..View::default() };
     let drafted = hooks::became_draft(&object, input.fq_name.as_ref());
     Ok((drafted_status(drafted), wrapped(object_type.name(), view.head(&object))).into_response())
@@ -28,6 +30,7 @@ pub(crate) async fn create(
 /// Reads an object.
 pub(crate) async fn read(
     State(state): State<ApiState>,
+    caller: Caller,
     base: Base,
     Path((object_type, id)): Path<(String, String)>,
     query: Query,
@@ -38,6 +41,7 @@ pub(crate) async fn read(
     let object = state.find(object_type, uuid).await?;
     let object =
         object.ok_or_else(|| ApiError::not_found(format!("No {object_type} object found for id {uuid}")))?;
+    authz::require(&state, &caller, &object, Access::READ).await?;
     let tag = HeaderValue::from_str(&format!("\"{}\"", render::last_modified(&object))).ok();
     let tag = tag.filter(|_| !render::last_modified(&object).is_empty());
     if let (Some(tag), Some(known)) = (&tag, headers.get(header::IF_NONE_MATCH))
@@ -45,7 +49,7 @@ pub(crate) async fn read(
     {
         return Ok((StatusCode::NOT_MODIFIED, [(header::ETAG, tag.clone())]).into_response());
     }
-    let shown = object_view(base, &query).object(&state, &object).await?;
+    let shown = object_view(base, &query, &caller).object(&state, &object).await?;
     let mut response = wrapped(object_type.name(), shown);
     if let Some(tag) = tag {
         response.headers_mut().insert(header::ETAG, tag);
@@ -56,6 +60,7 @@ pub(crate) async fn read(
 /// Changes an object.
 pub(crate) async fn update(
     State(state): State<ApiState>,
+    caller: Caller,
     base: Base,
     Path((object_type, id)): Path<(String, String)>,
     body: Bytes,
@@ -65,10 +70,11 @@ pub(crate) async fn update(
     write::writable(object_type)?;
     let mut drafted = false;
     if body.iter().all(u8::is_ascii_whitespace) {
-        state.require(object_type, uuid).await?;
+        let loaded = state.require(object_type, uuid).await?;
+        authz::require(&state, &caller, &loaded.object, Access::WRITE).await?;
     } else {
         let input = parse::object(object_type, &body)?;
-        let object = write::update(&state, object_type, uuid, &input).await?;
+        let object = write::update(&state, &caller, object_type, uuid, &input).await?;
         drafted = hooks::is_pending(&object, uuid);
     }
     let view = View { base: base.0, hrefs: true, ..View::default() };
@@ -86,12 +92,13 @@ fn drafted_status(drafted: bool) -> StatusCode {
 /// Deletes an object.
 pub(crate) async fn delete(
     State(state): State<ApiState>,
+    caller: Caller,
     base: Base,
     Path((object_type, id)): Path<(String, String)>,
 ) -> Result<Response, ApiError> {
     let object_type = type_of(&object_type)?;
     let uuid = path_uuid(object_type, &id)?;
     let view = View { base: base.0, hrefs: true, ..View::default() };
-    let drafted = write::delete(&state, object_type, uuid, &view).await?;
+    let drafted = write::delete(&state, &caller, object_type, uuid, &view).await?;
     Ok(drafted_status(drafted).into_response())
 }

@@ -160,6 +160,11 @@ impl Plan {
         std::mem::take(&mut self.changes)
     }
 
+    /// Whether it writes a key of a kind.
+    pub(crate) fn writes(&self, kind: impl Fn(&str) -> bool) -> bool {
+        self.ops.keys().any(|key| kind(key))
+    }
+
     /// The transaction.
     pub(crate) fn into_txn(self) -> Txn {
         let compare = self.compare.into_iter().map(|(key, condition)| Compare { key, condition }).collect();

@@ -1,11 +1,13 @@
 //! `POST /ref-update` and `POST /ref-relax-for-delete`.
 
+use crate::authz::{self, Access, Caller, Operation};
 use crate::http::Base;
 use crate::names::{text, type_field};
 use crate::parse::{RefInput, fq_name, json_object, optional, shorten, uuid};
 use crate::{ApiError, ApiState, write};
 use axum::Json;
 use axum::extract::State;
+use axum::http::StatusCode;
 use bytes::Bytes;
 use serde_json::{Value, json};
 use weft_model::{ModelError, ObjectType, validate};
@@ -21,7 +23,11 @@ fn ref_type(name: &str) -> Result<ObjectType, ApiError> {
 }
 
 /// Adds, changes or removes one reference.
-pub(crate) async fn update(State(state): State<ApiState>, body: Bytes) -> Result<Json<Value>, ApiError> {
+pub(crate) async fn update(
+    State(state): State<ApiState>,
+    caller: Caller,
+    body: Bytes,
+) -> Result<Json<Value>, ApiError> {
     let body = json_object(&body)?;
     let get = |name: &str| body.get(name).unwrap_or(&Value::Null);
     let from = type_field(&body, "type")?;
@@ -37,12 +43,18 @@ pub(crate) async fn update(State(state): State<ApiState>, body: Bytes) -> Result
         to: optional(get("ref-fq-name"), fq_name)?,
         attr: validate::attribute(from, to, get("attr"))?,
     };
-    state.require(from, id).await?;
+    caller.allowed(Operation::Update, from.name(), [to.refs_field()])?;
+    let object = state.require(from, id).await?.object;
+    authz::require(&state, &caller, &object, Access::WRITE).await?;
     match text(&body, "operation")? {
         "ADD" => {
-            let missing = |e: ApiError| ApiError::not_found(e.message);
-            let reference = write::resolve_one(&state, to, &input).await.map_err(missing)?;
-            write::mutate(&state, from, id, &|object| {
+            let missing = |e: ApiError| match e.status {
+                StatusCode::BAD_REQUEST => ApiError::not_found(e.message),
+                _ => e,
+            };
+            let reference =
+                write::resolve_new(&state, &caller, &object, to, &input).await.map_err(missing)?;
+            write::mutate_as(&state, &caller, (from, id), &|object| {
                 let list = object.refs.entry(to).or_default();
                 match list.iter_mut().find(|r| r.uuid == reference.uuid) {
                     Some(held) => *held = reference.clone(),
@@ -59,7 +71,7 @@ pub(crate) async fn update(State(state): State<ApiState>, body: Bytes) -> Result
             if input.uuid.is_none() && input.to.is_none() {
                 return Err(ApiError::bad_request("ref-uuid or ref-fq-name must be given"));
             }
-            write::mutate(&state, from, id, &|object| {
+            write::mutate_as(&state, &caller, (from, id), &|object| {
                 let same = |r: &weft_model::Reference| match input.uuid {
                     Some(uuid) => r.uuid == uuid,
                     None => Some(&r.fq_name) == input.to.as_ref(),
@@ -79,6 +91,7 @@ pub(crate) async fn update(State(state): State<ApiState>, body: Bytes) -> Result
 /// Lets the target of a reference be deleted in spite of it.
 pub(crate) async fn relax(
     State(state): State<ApiState>,
+    caller: Caller,
     _: Base,
     body: Bytes,
 ) -> Result<Json<Value>, ApiError> {
@@ -87,6 +100,13 @@ pub(crate) async fn relax(
     let (id, target) = (uuid(get("uuid"), "uuid")?, uuid(get("ref-uuid"), "ref-uuid")?);
     let missing = |id| ApiError::not_found(format!("UUID {id} not found"));
     let from = state.type_of(id).await?.ok_or_else(|| missing(id))?;
+    caller.allowed(Operation::Update, from.name(), [])?;
+    let object = state.find(from, id).await?.ok_or_else(|| missing(id))?;
+    authz::require(&state, &caller, &object, Access::WRITE).await?;
+    if !caller.is_admin() && !object.refs.values().flatten().any(|r| r.uuid == target) {
+        // Whether there is anything of that uuid is not the caller's to know.
+        return Err(missing(target));
+    }
     let to = state.type_of(target).await?.ok_or_else(|| missing(target))?;
     relax_one(&state, (from, id), (to, target)).await?;
     Ok(Json(json!({"uuid": id})))

@@ -1,8 +1,10 @@
 //! From objects to the JSON clients read: computed fields, defaults, references with hrefs, children and back references.
 
+use crate::authz::{self, Sight};
 use crate::{ApiError, ApiState};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use uuid::Uuid;
 use weft_model::{Object, ObjectType, Reference, defaults};
 
@@ -19,9 +21,37 @@ pub(crate) struct View {
     pub(crate) children: bool,
     /// Whether back references are shown (without `fields`).
     pub(crate) back_refs: bool,
+    /// What may be named; everything without it.
+    pub(crate) sight: Option<Arc<Sight>>,
 }
 
 impl View {
+    /// This view for the next of several answers: what may be named is found out anew.
+    pub(crate) fn renewed(&self) -> Self {
+        Self { sight: self.sight.as_ref().map(|sight| sight.fresh()), ..self.clone() }
+    }
+
+    /// Whether an object may be named.
+    pub(crate) async fn names(
+        &self,
+        state: &ApiState,
+        object_type: ObjectType,
+        uuid: Uuid,
+    ) -> Result<bool, ApiError> {
+        match &self.sight {
+            Some(sight) => sight.sees_id(state, object_type, uuid).await,
+            None => Ok(true),
+        }
+    }
+
+    /// Whether an object at hand may be named.
+    async fn shows(&self, state: &ApiState, object: &Object) -> Result<bool, ApiError> {
+        match &self.sight {
+            Some(sight) => sight.sees(state, object).await,
+            None => Ok(true),
+        }
+    }
+
     /// The URL of an object.
     pub(crate) fn href(&self, object_type: ObjectType, uuid: Uuid) -> String {
         format!("{}/{}/{uuid}", self.base, object_type.name())
@@ -159,16 +189,20 @@ impl View {
         out: &mut Map<String, Value>,
     ) -> Result<(), ApiError> {
         for (to, list) in &object.refs {
-            if !list.is_empty() && self.wants(to.refs_field(), true) {
-                let items = list.iter().map(|r| self.link(*to, r, true)).collect();
-                out.insert(to.refs_field().into(), Value::Array(items));
+            if !self.wants(to.refs_field(), true) {
+                continue;
+            }
+            for reference in list {
+                if self.names(state, *to, reference.uuid).await? {
+                    push(out, to.refs_field(), self.link(*to, reference, true));
+                }
             }
         }
         let info = object.object_type.info();
         if !info.derived && info.refs.iter().any(|r| r.system && self.wants(r.to.refs_field(), true)) {
             let derived = state.derived_current().await?;
             for (to, reference) in derived.refs(object.object_type, object.uuid) {
-                if self.wants(to.refs_field(), true) {
+                if self.wants(to.refs_field(), true) && self.names(state, to, reference.uuid).await? {
                     push(out, to.refs_field(), self.link(to, &reference, true));
                 }
             }
@@ -192,7 +226,9 @@ impl View {
             return Ok(());
         }
         for member in state.children_of_type((object.object_type, object.uuid), child).await? {
-            if let Some(loaded) = state.load(child, member.uuid).await? {
+            if let Some(loaded) = state.load(child, member.uuid).await?
+                && self.shows(state, &loaded.object).await?
+            {
                 let reference = Reference { uuid: member.uuid, fq_name: loaded.object.fq_name, attr: None };
                 push(out, child.children_field(), self.link(child, &reference, false));
             }
@@ -209,6 +245,9 @@ impl View {
     ) -> Result<(), ApiError> {
         let to = (object.object_type, object.uuid);
         for (item, attr) in back_references(state, to, from).await? {
+            if !self.shows(state, &item).await? {
+                continue;
+            }
             let reference = Reference { uuid: item.uuid, fq_name: item.fq_name, attr };
             push(out, from.back_refs_field(), self.link(from, &reference, true));
         }
@@ -291,10 +330,7 @@ pub(crate) fn id_perms(object: &Object) -> Value {
 
 /// `perms2` in full.
 pub(crate) fn perms2(object: &Object) -> Value {
-    let global = if object.props.get("is_shared") == Some(&Value::Bool(true)) { 7 } else { 0 };
-    let mut out = json!({"owner": defaults::OWNER, "owner_access": 7, "global_access": global, "share": []});
-    overlay(&mut out, object.props.get("perms2"));
-    out
+    authz::rendered(object)
 }
 
 fn overlay(base: &mut Value, stored: Option<&Value>) {

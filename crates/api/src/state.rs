@@ -2,12 +2,14 @@
 
 use crate::alloc::Cursors;
 use crate::identity::Access;
+use crate::authz::{AaaMode, Authz, Policy};
 use crate::watch::Hub;
 use crate::{ApiError, DerivedSource};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use uuid::Uuid;
+use weft_auth::Identify;
 use weft_model::{FqName, Object, ObjectType};
 use weft_store::{Revision, Store, layout};
 
@@ -32,6 +34,8 @@ struct Inner {
     last_write: AtomicU64,
     watchers: Arc<Semaphore>,
     hub: Hub,
+    policy: Policy,
+    identify: OnceLock<Arc<dyn Identify>>,
 }
 
 /// An object as read, with the revision that wrote it.
@@ -55,8 +59,9 @@ impl ApiState {
         let (cursors, last_write) = (Cursors::default(), AtomicU64::new(0));
         let watchers = Arc::new(Semaphore::new(MAX_WATCHERS));
         let hub = Hub::default();
-        let inner = Arc::new(Inner { store, derived, cursors, last_write, watchers, hub });
-        Self { inner, access: Arc::new(Access::open()) }
+        let (policy, identify) = (Policy::default(), OnceLock::new());
+        let inner = Inner { store, derived, cursors, last_write, watchers, hub, policy, identify };
+        Self { inner: Arc::new(inner), access: Arc::new(Access::open()) }
     }
 
     /// The same with other rules for who is let in; without, everybody is, as administrator.
@@ -81,6 +86,39 @@ impl ApiState {
     /// The store.
     pub fn store(&self) -> &Arc<dyn Store> {
         &self.inner.store
+    }
+
+    /// How authorisation is configured. The mode in force is [`ApiState::aaa_mode`].
+    pub fn authz(&self) -> Authz {
+        self.inner.policy.configured()
+    }
+
+    /// Configures authorisation; before the service starts.
+    pub fn set_authz(&self, authz: Authz) {
+        self.inner.policy.configure(authz);
+    }
+
+    /// Says whom to ask for the identity behind a second token of a request; the first one to be set counts.
+    pub fn set_identify(&self, identify: Arc<dyn Identify>) {
+        if self.inner.identify.set(identify).is_err() {
+            tracing::error!("who identifies tokens is set already");
+        }
+    }
+
+    pub(crate) fn identify(&self) -> Option<&Arc<dyn Identify>> {
+        self.inner.identify.get()
+    }
+
+    /// The mode in force: the one last set by `PUT /aaa-mode` on any service over this store, else the configured one.
+    ///
+    /// # Errors
+    /// 503 if the store can not be read for the first time.
+    pub async fn aaa_mode(&self) -> Result<AaaMode, ApiError> {
+        self.inner.policy.mode(self.store()).await
+    }
+
+    pub(crate) fn policy(&self) -> &Policy {
+        &self.inner.policy
     }
 
     pub(crate) fn derived(&self) -> &dyn DerivedSource {

@@ -1,5 +1,6 @@
 //! Creating, changing and deleting objects: resolve, check, plan, commit, and again from the start on conflict.
 
+use crate::authz::{self, Access, Caller, Policy};
 use crate::hooks::{self, Context, Editable};
 use crate::parse::{Input, RefInput};
 use crate::plan::Plan;
@@ -8,6 +9,7 @@ use crate::state::Member;
 use crate::{ApiError, ApiState, audit, time};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use uuid::Uuid;
 use weft_model::{FqName, Object, ObjectType, Reference, defaults};
 use weft_store::{TxnResult, layout};
@@ -17,6 +19,9 @@ pub(crate) const ATTEMPTS: usize = 64;
 /// Most blocking hrefs named in a refusal.
 const SHOWN_BLOCKERS: usize = 20;
 
+/// The parent under which it is enough to be allowed to link to it (the existing system's `http_resource_create`).
+const FABRIC: &str = "fabric";
+
 /// Whether a transaction went through.
 pub(crate) enum Outcome {
     Done,
@@ -25,11 +30,15 @@ pub(crate) enum Outcome {
 
 /// Commits a plan for an object. A conflict that says what is wrong becomes an error, any other one a new attempt.
 pub(crate) async fn commit(state: &ApiState, mut plan: Plan, own: Option<Uuid>) -> Result<Outcome, ApiError> {
+    let governs = plan.writes(Policy::concerns);
     let changes = plan.take_changes();
     let key = match state.store().txn(plan.into_txn()).await? {
         TxnResult::Committed(revision) => {
             state.wrote(revision);
             audit::committed(changes);
+            if governs {
+                state.policy().refresh(state.store()).await?;
+            }
             return Ok(Outcome::Done);
         }
         TxnResult::Conflict { key } => key,
@@ -73,6 +82,7 @@ pub(crate) fn writable(object_type: ObjectType) -> Result<(), ApiError> {
 /// Creates an object.
 pub(crate) async fn create(
     state: &ApiState,
+    caller: &Caller,
     object_type: ObjectType,
     input: &Input,
 ) -> Result<Object, ApiError> {
@@ -80,7 +90,7 @@ pub(crate) async fn create(
     let uuid = input.uuid.unwrap_or_else(Uuid::new_v4);
     for attempt in 0..ATTEMPTS {
         pause(attempt, uuid).await;
-        let mut object = prepare(state, object_type, uuid, input).await?;
+        let mut object = prepare(state, caller, object_type, uuid, input).await?;
         let mut plan = Plan::new(input.system);
         plan.will_create(uuid);
         hooks::put(&mut Context { state, plan: &mut plan }, &mut object, None).await?;
@@ -96,6 +106,7 @@ pub(crate) async fn create(
 /// The new object with its parent and references resolved, checked to be new.
 async fn prepare(
     state: &ApiState,
+    caller: &Caller,
     object_type: ObjectType,
     uuid: Uuid,
     input: &Input,
@@ -103,26 +114,41 @@ async fn prepare(
     let fq_name = input.fq_name.clone().ok_or_else(|| ApiError::bad_request("fq_name is missing"))?;
     fq_name.check(object_type == ObjectType::RouteTarget)?;
     let mut object = Object::new(object_type, uuid, fq_name);
-    object.parent = parent(state, &object, input).await?;
+    let parent = parent(state, caller, &object, input).await?;
+    object.parent = parent.as_ref().map(|parent| (parent.object_type, parent.uuid));
+    unused(state, caller, &object).await?;
+    object.refs = resolve(state, caller, object_type, &input.refs, None).await?;
+    object.refs.retain(|_, list| !list.is_empty());
+    apply_props(&mut object, input)?;
+    authz::complete(caller, &mut object, parent.as_ref(), input)?;
+    Ok(object)
+}
+
+/// Refuses a name or uuid that another object has; of one the caller may not read nothing else is said.
+async fn unused(state: &ApiState, caller: &Caller, object: &Object) -> Result<(), ApiError> {
+    let (object_type, uuid) = (object.object_type, object.uuid);
     if let Some(holder) = state.by_name(object_type, &object.fq_name).await? {
-        let message = format!("{object_type} {} already exists with uuid: {holder}", object.fq_name);
-        return Err(ApiError::conflict(message));
+        let shown = match state.find(object_type, holder).await? {
+            Some(held) => authz::may(state, caller, &held, Access::READ).await?,
+            None => caller.is_admin(),
+        };
+        let holder = if shown { format!(" with uuid: {holder}") } else { String::new() };
+        return Err(ApiError::conflict(format!("{object_type} {} already exists{holder}", object.fq_name)));
     }
     if let Some(holder) = state.stored_type_of(uuid).await? {
-        return Err(ApiError::conflict(format!("uuid {uuid} already exists, of a {holder}")));
+        let holder = if caller.is_admin() { format!(", of a {holder}") } else { String::new() };
+        return Err(ApiError::conflict(format!("uuid {uuid} already exists{holder}")));
     }
-    object.refs = resolve(state, object_type, &input.refs).await?;
-    object.refs.retain(|_, list| !list.is_empty());
-    apply_props(&mut object, input, true)?;
-    Ok(object)
+    Ok(())
 }
 
 /// The parent by type and name, checked against what the client says of it.
 async fn parent(
     state: &ApiState,
+    caller: &Caller,
     object: &Object,
     input: &Input,
-) -> Result<Option<(ObjectType, Uuid)>, ApiError> {
+) -> Result<Option<Object>, ApiError> {
     let object_type = object.object_type;
     let parents = object_type.info().parents;
     let given = input.parent_type;
@@ -151,29 +177,66 @@ async fn parent(
         }
         return Ok(None);
     };
+    let parent = existing_parent(state, caller, object, parent_type).await?;
+    if input.parent_uuid.is_some_and(|given| given != parent.uuid) {
+        let message = format!("parent_uuid is not {} of {parent_type} {}", parent.uuid, parent.fq_name);
+        return Err(ApiError::bad_request(message));
+    }
+    Ok(Some(parent))
+}
+
+/// The parent by name, which the caller may write; under a fabric it is enough that it may link to it (wire-facts 2.2).
+async fn existing_parent(
+    state: &ApiState,
+    caller: &Caller,
+    object: &Object,
+    parent_type: ObjectType,
+) -> Result<Object, ApiError> {
     let missing =
         || ApiError::bad_request(format!("fq_name {}: parent {parent_type} does not exist", object.fq_name));
     let name = object.fq_name.parent().ok_or_else(missing)?;
-    let uuid = state.by_name(parent_type, &name).await?.ok_or_else(missing)?;
-    if input.parent_uuid.is_some_and(|given| given != uuid) {
-        let message = format!("parent_uuid is not {uuid} of {parent_type} {name}");
-        return Err(ApiError::bad_request(message));
+    let uuid = state.by_name(parent_type, &name).await?;
+    let found = match uuid {
+        Some(uuid) => state.find(parent_type, uuid).await?,
+        None => None,
+    };
+    let mut known = caller.is_admin();
+    if let Some(found) = found {
+        let wanted = if parent_type.name() == FABRIC { Access::LINK } else { Access::WRITE };
+        if authz::may(state, caller, &found, wanted).await? {
+            return Ok(Arc::unwrap_or_clone(found));
+        }
+        known = authz::may(state, caller, &found, Access::READ).await?;
+        if known || name.len() < 2 {
+            return Err(forbidden_parent(object, parent_type, &name));
+        }
     }
-    Ok(Some((parent_type, uuid)))
+    match known || name.len() > 1 {
+        // What the caller may not know of is answered as if it were not there.
+        true => Err(authz::by_name(state, caller, &name, missing()).await?),
+        false => Err(forbidden_parent(object, parent_type, &name)),
+    }
+}
+
+fn forbidden_parent(object: &Object, parent_type: ObjectType, name: &FqName) -> ApiError {
+    let object_type = object.object_type;
+    ApiError::forbidden(format!("Permission denied to create {object_type} under {parent_type} {name}"))
 }
 
 /// Names become identities and the other way round. References the system writes are taken out.
 async fn resolve(
     state: &ApiState,
+    caller: &Caller,
     from: ObjectType,
     inputs: &BTreeMap<ObjectType, Vec<RefInput>>,
+    old: Option<&Object>,
 ) -> Result<BTreeMap<ObjectType, Vec<Reference>>, ApiError> {
     let mut refs = BTreeMap::new();
     for (to, list) in inputs {
         if from.info().reference(*to).is_some_and(|r| r.system) {
             continue;
         }
-        refs.insert(*to, resolve_list(state, *to, list).await?);
+        refs.insert(*to, resolve_list(state, caller, *to, list, old).await?);
     }
     Ok(refs)
 }
@@ -181,8 +244,10 @@ async fn resolve(
 /// The references of a list. Of several to one object the last counts, and the object is looked up once.
 async fn resolve_list(
     state: &ApiState,
+    caller: &Caller,
     to: ObjectType,
     list: &[RefInput],
+    old: Option<&Object>,
 ) -> Result<Vec<Reference>, ApiError> {
     type Target<'a> = (Option<Uuid>, Option<&'a FqName>);
     let mut known: BTreeMap<Target<'_>, (Uuid, FqName)> = BTreeMap::new();
@@ -194,7 +259,10 @@ async fn resolve_list(
             Some((uuid, fq_name)) => {
                 Reference { uuid: *uuid, fq_name: fq_name.clone(), attr: input.attr.clone() }
             }
-            None => resolve_one(state, to, input).await?,
+            None => match old {
+                Some(old) => resolve_new(state, caller, old, to, input).await?,
+                None => authz::target(state, caller, to, input).await?,
+            },
         };
         known.insert(target, (reference.uuid, reference.fq_name.clone()));
         if let Some(earlier) = places.insert(reference.uuid, resolved.len()) {
@@ -205,6 +273,39 @@ async fn resolve_list(
     Ok(resolved.into_iter().flatten().collect())
 }
 
+/// A reference of an object that exists: one it has already, or a new one to what the caller may link to.
+pub(crate) async fn resolve_new(
+    state: &ApiState,
+    caller: &Caller,
+    old: &Object,
+    to: ObjectType,
+    input: &RefInput,
+) -> Result<Reference, ApiError> {
+    match held(old, to, input) {
+        Some(held) => Ok(held),
+        None => authz::target(state, caller, to, input).await,
+    }
+}
+
+/// A reference that the object has already, with the attribute it gets now.
+fn held(old: &Object, to: ObjectType, input: &RefInput) -> Option<Reference> {
+    let same = |r: &&Reference| match (input.uuid, &input.to) {
+        (Some(uuid), _) => r.uuid == uuid,
+        (None, name) => Some(&r.fq_name) == name.as_ref(),
+    };
+    let found = old.refs_to(to).iter().find(same)?;
+    Some(Reference { attr: input.attr.clone(), ..found.clone() })
+}
+
+/// The answer about a reference to nothing.
+pub(crate) fn unknown_reference(to: ObjectType, input: &RefInput) -> ApiError {
+    let shown = match (&input.to, input.uuid) {
+        (Some(name), _) => name.to_string(),
+        (None, uuid) => uuid.unwrap_or_default().to_string(),
+    };
+    ApiError::bad_request(format!("{} does not exist: {shown}", to.refs_field()))
+}
+
 /// One reference; 400 if there is no such object.
 pub(crate) async fn resolve_one(
     state: &ApiState,
@@ -212,11 +313,7 @@ pub(crate) async fn resolve_one(
     input: &RefInput,
 ) -> Result<Reference, ApiError> {
     let attr = input.attr.clone();
-    let shown = || match (&input.to, input.uuid) {
-        (Some(name), _) => name.to_string(),
-        (None, uuid) => uuid.unwrap_or_default().to_string(),
-    };
-    let missing = || ApiError::bad_request(format!("{} does not exist: {}", to.refs_field(), shown()));
+    let missing = || unknown_reference(to, input);
     if let Some(uuid) = input.uuid {
         let object = state.find(to, uuid).await?.ok_or_else(missing)?;
         return Ok(Reference { uuid, fq_name: object.fq_name.clone(), attr });
@@ -247,15 +344,13 @@ async fn system_refs_unchanged(state: &ApiState, object: &Object, input: &Input)
     Ok(())
 }
 
-/// Puts the properties of a body into an object, a `new` one or one that exists.
-fn apply_props(object: &mut Object, input: &Input, new: bool) -> Result<(), ApiError> {
+/// Puts the properties of a body into an object, except who may do what with it.
+fn apply_props(object: &mut Object, input: &Input) -> Result<(), ApiError> {
     for (name, value) in &input.props {
         let system = object.object_type.info().prop(name).is_some_and(|p| p.system);
         match (name.as_str(), value) {
             ("id_perms", value) => merge_id_perms(object, value.as_ref()),
-            ("perms2", Some(value)) if !new && value.get("owner").is_none() => {
-                return Err(ApiError::bad_request("perms2 must have an owner"));
-            }
+            ("perms2", _) => {}
             (name, value) if system && object.props.get(name) != value.as_ref() => {
                 return Err(ApiError::bad_request(format!("{name} is written by the system")));
             }
@@ -333,15 +428,31 @@ pub(crate) async fn mutate(
     Err(too_busy())
 }
 
+/// As [`mutate`], by a caller who must be allowed to write the very object that is changed.
+pub(crate) async fn mutate_as(
+    state: &ApiState,
+    caller: &Caller,
+    (object_type, uuid): (ObjectType, Uuid),
+    edit: &(dyn Fn(&mut Object) -> Result<(), ApiError> + Sync),
+) -> Result<Object, ApiError> {
+    mutate(state, object_type, uuid, &|object| {
+        authz::writes(caller, object)?;
+        edit(object)
+    })
+    .await
+}
+
 /// Changes an object as the body of a PUT says.
 pub(crate) async fn update(
     state: &ApiState,
+    caller: &Caller,
     object_type: ObjectType,
     uuid: Uuid,
     input: &Input,
 ) -> Result<Object, ApiError> {
     writable(object_type)?;
     let object = state.require(object_type, uuid).await?.object;
+    authz::require(state, caller, &object, Access::WRITE).await?;
     if input.uuid.is_some_and(|given| given != uuid) {
         return Err(ApiError::bad_request("uuid can not be changed"));
     }
@@ -352,12 +463,14 @@ pub(crate) async fn update(
         return Err(ApiError::bad_request("parent can not be changed"));
     }
     system_refs_unchanged(state, &object, input).await?;
-    let refs = resolve(state, object_type, &input.refs).await?;
-    mutate(state, object_type, uuid, &|object| {
+    let refs = resolve(state, caller, object_type, &input.refs, Some(&object)).await?;
+    mutate_as(state, caller, (object_type, uuid), &|object| {
+        let old = object.clone();
         for (to, list) in &refs {
             object.refs.insert(*to, list.clone());
         }
-        apply_props(object, input, false)
+        apply_props(object, input)?;
+        authz::update(caller, &old, object, input)
     })
     .await
 }
@@ -365,6 +478,7 @@ pub(crate) async fn update(
 /// Deletes an object; children and referrers refuse it. Returns whether that is only drafted yet.
 pub(crate) async fn delete(
     state: &ApiState,
+    caller: &Caller,
     object_type: ObjectType,
     uuid: Uuid,
     view: &View,
@@ -376,7 +490,7 @@ pub(crate) async fn delete(
         let loaded = state.require(object_type, uuid).await?;
         let drafted = hooks::draft_delete(&mut Context { state, plan: &mut plan }, &loaded).await?;
         if !drafted {
-            plan_delete(state, &mut plan, (object_type, uuid), view).await?;
+            plan_delete(state, caller, &mut plan, (object_type, uuid), view).await?;
         }
         if let Outcome::Done = commit(state, plan, Some(uuid)).await? {
             return Ok(drafted);
@@ -388,6 +502,7 @@ pub(crate) async fn delete(
 /// Plans the deletion of an object and of its default children.
 async fn plan_delete(
     state: &ApiState,
+    caller: &Caller,
     plan: &mut Plan,
     root: (ObjectType, Uuid),
     view: &View,
@@ -397,6 +512,9 @@ async fn plan_delete(
         // Read first: whoever links to the object after this makes the transaction conflict.
         let link = state.store().get(&layout::link_key(uuid)).await?;
         let loaded = state.require(object_type, uuid).await?;
+        if (object_type, uuid) == root {
+            authz::deletes(caller, &loaded.object)?;
+        }
         plan.not_linked_since(uuid, link.map(|entry| entry.mod_revision));
         open.extend(default_children(state, (object_type, uuid), view).await?);
         release_referrers(state, plan, (object_type, uuid), root, view).await?;
@@ -425,18 +543,31 @@ async fn derived_unused(
         users.retain(|user| user.uuid != owner.1);
         if !users.is_empty() {
             let what = format!("{} {} is still in use", derived.object_type, derived.fq_name);
-            return Err(blocked(&what, &users, view));
+            return Err(blocked(state, &what, &users, view).await?);
         }
     }
     Ok(())
 }
 
-fn blocked(what: &str, blockers: &[Member], view: &View) -> ApiError {
-    let shown: Vec<String> =
-        blockers.iter().take(SHOWN_BLOCKERS).map(|m| view.href(m.object_type, m.uuid)).collect();
-    let more = blockers.len().saturating_sub(SHOWN_BLOCKERS);
-    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-    ApiError::conflict(format!("{what}: {}{more}", shown.join(", ")))
+/// Why something stays: hrefs of some of the objects that keep it, of those the caller may know of.
+async fn blocked(
+    state: &ApiState,
+    what: &str,
+    blockers: &[Member],
+    view: &View,
+) -> Result<ApiError, ApiError> {
+    let mut shown = Vec::new();
+    for member in blockers.iter().take(SHOWN_BLOCKERS) {
+        if view.names(state, member.object_type, member.uuid).await? {
+            shown.push(view.href(member.object_type, member.uuid));
+        }
+    }
+    let more = match blockers.len() - shown.len() {
+        0 => String::new(),
+        more if shown.is_empty() => format!("{more} of other projects"),
+        more => format!(" and {more} more"),
+    };
+    Ok(ApiError::conflict(format!("{what}: {}{more}", shown.join(", "))))
 }
 
 /// Children named `default-<type>`, and the place of drafts, go with their parent; any other child refuses.
@@ -455,7 +586,10 @@ async fn default_children(
             blockers.push(child);
         }
     }
-    if blockers.is_empty() { Ok(defaults) } else { Err(blocked("Children still exist", &blockers, view)) }
+    if blockers.is_empty() {
+        return Ok(defaults);
+    }
+    Err(blocked(state, "Children still exist", &blockers, view).await?)
 }
 
 /// Referrers refuse, unless they said that their reference does not count: then it is taken out.
@@ -470,7 +604,7 @@ async fn release_referrers(
     let own = |m: &Member| m.uuid == target.1 || m.uuid == root.1;
     let blockers: Vec<Member> = referrers.iter().filter(|m| !m.relaxed && !own(m)).cloned().collect();
     if !blockers.is_empty() {
-        return Err(blocked("Back-References still exist", &blockers, view));
+        return Err(blocked(state, "Back-References still exist", &blockers, view).await?);
     }
     for referrer in referrers.iter().filter(|m| !own(m)) {
         let Some(loaded) = state.load(referrer.object_type, referrer.uuid).await? else { continue };
@@ -498,7 +632,7 @@ pub(crate) async fn create_singleton(
     }
     input.uuid = Some(defaults::singleton_uuid(object_type, &name));
     input.system = true;
-    match create(state, object_type, &input).await {
+    match create(state, &Caller::internal(), object_type, &input).await {
         Ok(_) => Ok(true),
         // Another controller was faster.
         Err(error) if error.status == axum::http::StatusCode::CONFLICT => Ok(false),

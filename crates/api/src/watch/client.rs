@@ -1,8 +1,10 @@
 //! One client of a watch: where it is, and what it is sent next.
 
 use super::Views;
-use super::hub::{Event, Next, Step};
+use super::hub::{Next, Step};
+use super::sight::Watcher;
 use super::snapshot::{Progress, Snapshot};
+use crate::authz::Caller;
 use crate::{ApiError, ApiState};
 use bytes::Bytes;
 use futures::{Stream, StreamExt};
@@ -35,6 +37,7 @@ enum Phase {
 /// One client.
 pub(super) struct Client {
     state: ApiState,
+    watcher: Watcher,
     views: Views,
     newest: watch::Receiver<Revision>,
     phase: Phase,
@@ -49,21 +52,24 @@ impl Client {
     /// A client that has seen revision `from`, or nothing.
     pub(super) async fn new(
         state: ApiState,
+        caller: Caller,
         views: Views,
         from: Option<Revision>,
         place: OwnedSemaphorePermit,
     ) -> Result<Self, ApiError> {
         state.hub().start(state.store()).await?;
         let newest = state.hub().newest();
+        let watcher = Watcher::new(&state, caller);
         let phase = match from {
             None => Phase::Snapshot(Box::new(Snapshot::new(&views))),
             Some(from) if from > state.store().revision().await? => {
                 Phase::Resync("the revision is ahead of the store: it is of another one, or of a lost one")
             }
+            Some(_) if watcher.is_limited() => Phase::Resync("what was shown before is not known any more"),
             Some(_) => Phase::Live,
         };
         let position = from.unwrap_or_default();
-        Ok(Self { state, views, newest, phase, position, shown: None, _place: place })
+        Ok(Self { state, watcher, views, newest, phase, position, shown: None, _place: place })
     }
 
     /// The bytes of the response.
@@ -77,9 +83,18 @@ impl Client {
     /// The next bytes; `None` ends the stream, and the client comes again.
     async fn next(&mut self) -> Option<Bytes> {
         loop {
+            match self.watcher.still_holds(&self.state).await {
+                Ok(true) => {}
+                Ok(false) => return None,
+                Err(error) => {
+                    tracing::warn!(error = %error.message, "a watch is cut off");
+                    return None;
+                }
+            }
             let told = match &mut self.phase {
                 Phase::Resync(reason) => {
                     let event = resync(reason);
+                    self.watcher.forget();
                     self.phase = Phase::Snapshot(Box::new(Snapshot::new(&self.views)));
                     Ok(Some(event))
                 }
@@ -101,6 +116,7 @@ impl Client {
 
     async fn everything(&mut self) -> Result<Option<Bytes>, ApiError> {
         let Phase::Snapshot(snapshot) = &mut self.phase else { return Ok(None) };
+        let sees = |object: &Arc<Object>| self.watcher.sees(object);
         let bytes = snapshot.next(&self.state, &self.views, &sees).await?;
         if bytes.is_none() {
             let progress = snapshot.progress();
@@ -185,14 +201,19 @@ impl Client {
         for event in &step.events {
             let Some(view) = self.views.get(&event.object_type) else { continue };
             let known = |shown: &Progress| shown.covers((event.object_type, event.uuid), step.revision);
-            if self.shown.as_ref().is_some_and(known) || !may_see(event) {
+            if self.shown.as_ref().is_some_and(known) {
                 continue;
             }
+            let Some(kind) = self.watcher.kind(event) else { continue };
             if out.len() > before {
                 // The event before was not the last of its transaction: it has no id.
                 out.push(b'\n');
             }
-            out.extend_from_slice(&event.rendered(&self.state, view, step.revision).await?);
+            let told = match self.watcher.is_limited() {
+                true => event.render(&self.state, kind, &view.renewed(), step.revision).await?,
+                false => event.rendered(&self.state, view, step.revision).await?,
+            };
+            out.extend_from_slice(&told);
         }
         if out.len() > before {
             // While a snapshot is being caught up with, coming back to an id would show changes again.
@@ -211,14 +232,4 @@ const TOO_OLD: &str = "the changes since then are no longer kept";
 fn resync(reason: &str) -> Bytes {
     let data = serde_json::json!({"reason": reason});
     Bytes::from(format!("event: RESYNC\ndata: {data}\n\n"))
-}
-
-/// Whether the client is told of a change. The object of a deletion is as it was last.
-fn may_see(event: &Event) -> bool {
-    event.object().is_some_and(sees)
-}
-
-/// Whether the client may see an object: the one place where a watch depends on who watches.
-fn sees(_object: &Arc<Object>) -> bool {
-    true
 }

@@ -78,10 +78,11 @@ impl Event {
         view: &Arc<View>,
         revision: Revision,
     ) -> Result<Bytes, ApiError> {
-        let Some(cell) = self.cell(view) else { return self.render(state, view, revision).await };
+        let kind = self.kind;
+        let Some(cell) = self.cell(view) else { return self.render(state, kind, view, revision).await };
         let bytes = cell
             .get_or_try_init(|| async {
-                let bytes = self.render(state, view, revision).await?;
+                let bytes = self.render(state, kind, view, revision).await?;
                 state.hub().shared.rendered.fetch_add(bytes.len(), Ordering::Relaxed);
                 Ok::<_, ApiError>(bytes)
             })
@@ -102,10 +103,17 @@ impl Event {
         Some(cell)
     }
 
-    async fn render(&self, state: &ApiState, view: &View, revision: Revision) -> Result<Bytes, ApiError> {
-        let mut out = format!("event: {}\ndata: ", self.kind.name()).into_bytes();
+    /// The same for one client alone, to whom something else may have happened: what it may see has changed.
+    pub(super) async fn render(
+        &self,
+        state: &ApiState,
+        kind: Kind,
+        view: &View,
+        revision: Revision,
+    ) -> Result<Bytes, ApiError> {
+        let mut out = format!("event: {}\ndata: ", kind.name()).into_bytes();
         if let Some(object) = self.object() {
-            if self.kind == Kind::Delete {
+            if kind == Kind::Delete {
                 render::gone(object, &mut out);
             } else {
                 // References the compiler adds must be those of this change, not of an earlier one.

@@ -10,10 +10,12 @@
 
 mod client;
 mod hub;
+mod sight;
 mod snapshot;
 
 pub(crate) use hub::Hub;
 
+use crate::authz::{Caller, Operation, Sight};
 use crate::http::{Base, Query};
 use crate::render::View;
 use crate::{ApiError, ApiState};
@@ -36,14 +38,15 @@ type Views = BTreeMap<ObjectType, Arc<View>>;
 /// The stream of events.
 pub(crate) async fn watch(
     State(state): State<ApiState>,
+    caller: Caller,
     base: Base,
     query: Query,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
-    let views = views(&base, &query)?;
+    let views = views(&caller, &base, &query)?;
     let from = resume_from(&query, &headers)?;
     let place = state.watcher()?;
-    let client = Client::new(state, views, from, place).await?;
+    let client = Client::new(state, caller, views, from, place).await?;
     let mut response = Body::from_stream(client.events()).into_response();
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
@@ -62,7 +65,7 @@ fn resume_from(query: &Query, headers: &HeaderMap) -> Result<Option<Revision>, A
     Ok(Some(revision))
 }
 
-fn views(base: &Base, query: &Query) -> Result<Views, ApiError> {
+fn views(caller: &Caller, base: &Base, query: &Query) -> Result<Views, ApiError> {
     let names =
         query.list("resource_type").ok_or_else(|| ApiError::bad_request("resource_type is missing"))?;
     let mut views = Views::new();
@@ -75,10 +78,12 @@ fn views(base: &Base, query: &Query) -> Result<Views, ApiError> {
             );
             return Err(ApiError::bad_request(message));
         }
+        caller.allowed(Operation::Read, object_type.name(), [])?;
         let fields = query.list(&format!("{name}_fields"));
         let fields = fields.or_else(|| query.list(&format!("{}_fields", object_type.json_name())));
         let fields = fields.map(|list| list.into_iter().collect());
-        let view = View { base: base.0.clone(), hrefs: true, fields, ..View::default() };
+        let sight = Sight::of(caller);
+        let view = View { base: base.0.clone(), hrefs: true, fields, sight, ..View::default() };
         views.insert(object_type, Arc::new(view));
     }
     Ok(views)

@@ -84,6 +84,7 @@ impl Snapshot {
     ) -> Result<Option<Bytes>, ApiError> {
         let Some(object_type) = self.types.front().copied() else { return Ok(None) };
         let Some(view) = views.get(&object_type) else { return Ok(None) };
+        let view = view.renewed();
         let prefix = layout::object_prefix(object_type);
         let page = state.store().range(&prefix, self.after.as_deref(), PAGE).await?;
         let mut out = Vec::new();
