@@ -27,6 +27,7 @@ pub mod parse;
 mod plan;
 mod refs;
 mod render;
+mod resolve;
 mod serve;
 mod singletons;
 mod state;

@@ -1,6 +1,6 @@
 //! `POST /<type>s`, `GET`, `PUT` and `DELETE /<type>/<uuid>`.
 
-use crate::authz::{self, Access, Caller};
+use crate::authz::{self, Access, Caller, Sight};
 use crate::http::{Base, Query, collection_of, object_view, path_uuid, type_of, wrapped};
 use crate::render::{self, View};
 use crate::{ApiError, ApiState, hooks, parse, write};
@@ -98,7 +98,7 @@ pub(crate) async fn delete(
 ) -> Result<Response, ApiError> {
     let object_type = type_of(&object_type)?;
     let uuid = path_uuid(object_type, &id)?;
-    let view = View { base: base.0, hrefs: true, ..View::default() };
+    let view = View { base: base.0, hrefs: true, sight: Sight::of(&caller), ..View::default() };
     let drafted = write::delete(&state, &caller, object_type, uuid, &view).await?;
     Ok(drafted_status(drafted).into_response())
 }

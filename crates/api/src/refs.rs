@@ -4,7 +4,7 @@ use crate::authz::{self, Access, Caller, Operation};
 use crate::http::Base;
 use crate::names::{text, type_field};
 use crate::parse::{RefInput, fq_name, json_object, optional, shorten, uuid};
-use crate::{ApiError, ApiState, write};
+use crate::{ApiError, ApiState, resolve, write};
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -53,7 +53,7 @@ pub(crate) async fn update(
                 _ => e,
             };
             let reference =
-                write::resolve_new(&state, &caller, &object, to, &input).await.map_err(missing)?;
+                resolve::resolve_new(&state, &caller, &object, to, &input).await.map_err(missing)?;
             write::mutate_as(&state, &caller, (from, id), &|object| {
                 let list = object.refs.entry(to).or_default();
                 match list.iter_mut().find(|r| r.uuid == reference.uuid) {

@@ -1,5 +1,6 @@
 //! The objects every installation has (wire-facts 1.3), created at start and left alone when they exist.
 
+use crate::authz::standard;
 use crate::parse::Input;
 use crate::{ApiError, ApiState, hooks, write};
 use serde_json::{Value, json};
@@ -43,7 +44,7 @@ fn all() -> Vec<Singleton> {
         ),
         singleton(T::Domain, defaults::domain(), &[]),
         singleton(T::Project, defaults::project(), &[]),
-        singleton(T::NetworkIpam, in_project(defaults::NETWORK_IPAM), &[("perms2", everyone_reads)]),
+        singleton(T::NetworkIpam, in_project(defaults::NETWORK_IPAM), &[("perms2", everyone_reads.clone())]),
         singleton(
             T::NetworkIpam,
             in_project(defaults::SERVICE_CHAIN_IPAM),
@@ -52,38 +53,28 @@ fn all() -> Vec<Singleton> {
         singleton(T::VirtualNetwork, in_project(defaults::IP_FABRIC), &[]),
         singleton(T::VirtualNetwork, in_project(defaults::LINK_LOCAL), &[]),
         singleton(T::VirtualNetwork, in_project(defaults::DCI_NETWORK), &[]),
-        singleton(T::SecurityGroup, in_project(defaults::NO_RULE_SECURITY_GROUP), &[]),
+        singleton(
+            T::SecurityGroup,
+            in_project(defaults::NO_RULE_SECURITY_GROUP),
+            &[("perms2", everyone_reads)],
+        ),
         singleton(T::GlobalQosConfig, hooks::global_qos_config(), &[]),
         singleton(T::Fabric, defaults::global_system_config().child("default-fabric"), &[]),
         singleton(T::PolicyManagement, FqName::new([hooks::DEFAULT_MANAGEMENT]), &[]),
         singleton(T::ApplicationPolicySet, hooks::default_policy_set(), &[("all_applications", true.into())]),
-        singleton(
-            T::ApiAccessList,
-            defaults::global_system_config().child("default-api-access-list"),
-            &[("api_access_list_entries", everyone_may())],
-        ),
     ];
     let tag_types = hooks::TAG_TYPES.iter().map(|(name, _)| singleton(T::TagType, FqName::new([*name]), &[]));
     singletons.into_iter().chain(tag_types).collect()
 }
 
-/// What every role may do, whatever else is configured: find its way around.
-fn everyone_may() -> Value {
-    let rule = |object: &str, crud: &str| {
-        json!({"rule_object": object, "rule_field": "", "rule_perms": [{"role_name": "*", "role_crud": crud}]})
-    };
-    json!({"rbac_rule": [
-        rule("fqname-to-id", "CRUD"),
-        rule("id-to-fqname", "CRUD"),
-        rule("useragent-kv", "CRUD"),
-        rule("documentation", "R"),
-        rule("/", "R"),
-    ]})
+/// The rules every role has.
+fn rules() -> Singleton {
+    singleton(standard::TYPE, standard::name(), &[(standard::ENTRIES, standard::entries())])
 }
 
 /// Creates those that do not exist.
 pub(crate) async fn create_all(state: &ApiState) -> Result<(), ApiError> {
-    for Singleton { object_type, fq_name, props } in all() {
+    for Singleton { object_type, fq_name, props } in all().into_iter().chain([rules()]) {
         let props = props.into_iter().map(|(name, value)| (name.to_owned(), Some(value))).collect();
         let parent_type = match object_type {
             ObjectType::ApplicationPolicySet => Some(ObjectType::PolicyManagement),

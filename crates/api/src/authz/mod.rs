@@ -18,6 +18,7 @@ mod ownership;
 mod perms;
 mod policy;
 mod rbac;
+pub(crate) mod standard;
 mod visibility;
 
 pub(crate) use caller::Caller;
@@ -86,6 +87,10 @@ pub struct Authz {
 
 impl Default for Authz {
     fn default() -> Self {
-        Self { mode: AaaMode::default(), cloud_admin_role: "admin".into(), global_read_only_role: None }
+        Self {
+            mode: AaaMode::default(),
+            cloud_admin_role: weft_auth::DEFAULT_ADMIN_ROLE.into(),
+            global_read_only_role: None,
+        }
     }
 }

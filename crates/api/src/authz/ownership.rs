@@ -12,6 +12,8 @@ use weft_model::{Object, ObjectType};
 const SHARED: u64 = 7;
 const EXTERNAL: u64 = 5;
 
+const HIDDEN: &str = "id_perms.user_visible: only administrators may hide objects";
+
 /// Completes the permissions of a new object under `parent`. Its owner is the project of who makes it; an administrator
 /// makes it for the owner of the parent, or for whom it says.
 ///
@@ -24,7 +26,7 @@ pub(crate) fn complete(
     input: &Input,
 ) -> Result<(), ApiError> {
     if !caller.is_admin() && !perms::user_visible(object) {
-        return Err(ApiError::bad_request("id_perms.user_visible: only administrators may hide objects"));
+        return Err(ApiError::bad_request(HIDDEN));
     }
     let mut stored = given(input).cloned().unwrap_or_default();
     normalize(&mut stored);
@@ -38,7 +40,7 @@ pub(crate) fn complete(
         Some(_) => {}
         None => {
             if let Some(owner) = default_owner(caller, object, parent) {
-                stored.insert("owner".into(), owner.into());
+                stored.insert("owner".into(), owner);
             }
         }
     }
@@ -86,6 +88,9 @@ pub(crate) fn update(caller: &Caller, old: &Object, new: &mut Object, input: &In
         let mut stored = stored.unwrap_or_default();
         stored.extend(given);
         put(new, stored);
+    }
+    if !caller.is_admin() && perms::user_visible(old) != perms::user_visible(new) {
+        return Err(ApiError::bad_request(HIDDEN));
     }
     share_changed_network(old, new, input)?;
     governed(caller, old, new)

@@ -4,6 +4,7 @@
 //! the watch says so, and at the latest after [`REFRESH`].
 
 use super::rbac::{Rule, RuleSet};
+use super::standard::{ENTRIES, TYPE as LIST_TYPE};
 use super::{AaaMode, Authz};
 use crate::ApiError;
 use futures::{Stream, StreamExt};
@@ -20,10 +21,6 @@ use weft_store::{Op, Revision, Store, StoreError, Txn, WatchBatch, layout};
 const ROWS: &str = "authz/";
 /// The row of the mode.
 const MODE: &str = "authz/aaa-mode";
-/// The type whose objects hold rules.
-const LIST_TYPE: &str = "api-access-list";
-/// The property that holds them.
-const ENTRIES: &str = "api_access_list_entries";
 /// Rows read at a time.
 const PAGE: usize = 1024;
 /// Everything is read anew after this time without news.
@@ -125,7 +122,7 @@ impl Policy {
     /// Whether a write of this key changes mode or rules.
     pub(crate) fn concerns(key: &str) -> bool {
         key.starts_with(ROWS)
-            || layout::parse_object_key(key).is_some_and(|(object_type, _)| object_type.name() == LIST_TYPE)
+            || layout::parse_object_key(key).is_some_and(|(object_type, _)| object_type == LIST_TYPE)
     }
 
     /// Reads mode and rules anew, after this process changed them.
@@ -172,8 +169,7 @@ impl Shared {
 /// Rules by the object their list is under.
 async fn rules(store: &dyn Store) -> Result<BTreeMap<Uuid, Vec<Rule>>, StoreError> {
     let mut rules: BTreeMap<Uuid, Vec<Rule>> = BTreeMap::new();
-    let Ok(object_type) = LIST_TYPE.parse::<ObjectType>() else { return Ok(rules) };
-    let prefix = layout::object_prefix(object_type);
+    let prefix = layout::object_prefix(LIST_TYPE);
     let mut after: Option<String> = None;
     loop {
         let page = store.range(&prefix, after.as_deref(), PAGE).await?;
@@ -213,8 +209,7 @@ async fn follow(shared: Arc<Shared>, store: Arc<dyn Store>) {
 /// What is written of mode and rules after a revision.
 async fn news(store: &Arc<dyn Store>, from: Revision) -> Result<Batches, StoreError> {
     let rows = store.watch(ROWS, from).await?;
-    let Ok(object_type) = LIST_TYPE.parse::<ObjectType>() else { return Ok(rows) };
-    let lists = store.watch(&layout::object_prefix(object_type), from).await?;
+    let lists = store.watch(&layout::object_prefix(LIST_TYPE), from).await?;
     Ok(Box::pin(futures::stream::select(rows, lists)))
 }
 

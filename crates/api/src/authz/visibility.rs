@@ -2,7 +2,7 @@
 
 use super::{Access, Caller, perms};
 use crate::parse::RefInput;
-use crate::{ApiError, ApiState, write};
+use crate::{ApiError, ApiState, resolve};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use uuid::Uuid;
@@ -113,14 +113,14 @@ pub(crate) async fn target(
     to: ObjectType,
     input: &RefInput,
 ) -> Result<Reference, ApiError> {
-    let found = write::resolve_one(state, to, input).await;
+    let found = resolve::resolve_one(state, to, input).await;
     if caller.is_admin() {
         return found;
     }
     let missing = match found {
         Ok(reference) => {
             let Some(object) = state.find(to, reference.uuid).await? else {
-                return Err(write::unknown_reference(to, input));
+                return Err(resolve::unknown_reference(to, input));
             };
             let access = access(state, caller, &object).await?;
             if access.allows(Access::LINK) {
@@ -129,7 +129,7 @@ pub(crate) async fn target(
             if input.uuid.is_some() || access.allows(Access::READ) {
                 return Err(refusal(&object, Access::LINK));
             }
-            write::unknown_reference(to, input)
+            resolve::unknown_reference(to, input)
         }
         Err(error) => error,
     };
