@@ -19,6 +19,8 @@ mod perms;
 mod policy;
 mod rbac;
 pub(crate) mod standard;
+#[cfg(test)]
+mod tests;
 mod visibility;
 
 pub(crate) use caller::Caller;
