@@ -294,7 +294,7 @@ impl Request {
             let all = state.derived_current().await?.list(self.object_type);
             return self.visible(state, all).await;
         }
-        if !self.caller.reads_all() {
+        if !self.caller.is_admin() {
             return self.readable(state, limit).await;
         }
         let prefix = layout::fq_prefix(self.object_type);
@@ -342,7 +342,7 @@ impl Request {
     /// Objects everybody may read.
     async fn shared(&self, state: &ApiState) -> Result<BTreeMap<Uuid, Known>, ApiError> {
         let all = self.everything(state, None).await?;
-        if !self.caller.reads_all() {
+        if !self.caller.is_admin() {
             return Ok(all.into_iter().filter(|(_, known)| is_shared(known)).collect());
         }
         let uuids: Vec<Uuid> = all.into_keys().collect();

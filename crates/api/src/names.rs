@@ -38,7 +38,7 @@ pub(crate) async fn to_id(
     let name = fq_name(body.get("fq_name").unwrap_or(&Value::Null))?;
     let missing = || ApiError::not_found(format!("Name {name} not found, {object_type}"));
     let found = state.by_name(object_type, &name).await?.ok_or_else(missing)?;
-    if !caller.reads_all() {
+    if !caller.is_admin() {
         let object = state.find(object_type, found).await?.ok_or_else(missing)?;
         if !authz::may(&state, &caller, &object, Access::READ).await? {
             return Err(missing());

@@ -12,7 +12,7 @@ use weft_auth::Identity;
 use weft_model::ObjectType;
 
 /// Paths that tell nothing about anybody's objects.
-const OPEN: &[&str] = &["", "documentation", "openapi.json", "explorer", "aaa-mode", "obj-perms"];
+const OPEN: &[&str] = &["", "documentation", "openapi.json", "aaa-mode", "obj-perms"];
 /// Actions whose handlers ask about the types and objects they touch.
 const CHECKED: &[&str] = &[
     "ref-update",

@@ -25,10 +25,10 @@ fn tenant() -> impl Strategy<Value = String> {
 
 fn stored() -> impl Strategy<Value = Value> {
     let share = proptest::collection::vec((tenant(), 0u64..9), 0..4);
-    let owner = prop_oneof![ident().prop_map(|id| id.as_simple().to_string()), Just("cloud-admin".to_owned())];
+    let owner =
+        prop_oneof![ident().prop_map(|id| id.as_simple().to_string()), Just("cloud-admin".to_owned())];
     (owner, 0u64..8, 0u64..8, share).prop_map(|(owner, own, global, share)| {
-        let share: Vec<Value> =
-            share.iter().map(|(t, a)| json!({"tenant": t, "tenant_access": a})).collect();
+        let share: Vec<Value> = share.iter().map(|(t, a)| json!({"tenant": t, "tenant_access": a})).collect();
         json!({"owner": owner, "owner_access": own, "global_access": global, "share": share})
     })
 }

@@ -204,10 +204,8 @@ impl Sight {
             return Ok(sees(&self.caller, object));
         }
         match object.parent {
-            Some((object_type, uuid)) if !self.caller.reads_all() => {
-                Box::pin(self.sees_id(state, object_type, uuid)).await
-            }
-            _ => Ok(self.caller.reads_all()),
+            Some((object_type, uuid)) => Box::pin(self.sees_id(state, object_type, uuid)).await,
+            None => Ok(self.caller.reads_all()),
         }
     }
 

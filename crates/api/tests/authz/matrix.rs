@@ -117,7 +117,14 @@ async fn attempt(world: &World, who: &str, deed: Deed, uuid: &str, name: &str) -
             world.get(who, &format!("/prop-collection-get?uuid={uuid}&fields=annotations")).await
         }
         Deed::Chmod => world.post(who, "/chmod", json!({"uuid": uuid, "owner_access": 7})).await,
-        Deed::IpAlloc => world.post(who, &format!("{at}/ip-alloc"), json!({"count": 1})).await,
+        Deed::IpAlloc => {
+            let answer = world.post(who, &format!("{at}/ip-alloc"), json!({"count": 1})).await;
+            if answer.0 == 200 {
+                let back = world.post(who, &format!("{at}/ip-free"), json_of(&answer.1)).await;
+                assert_eq!(back.0, 200, "{}", back.1);
+            }
+            answer
+        }
         Deed::RefUpdateFrom => world.post(who, "/ref-update", policy).await,
     }
 }

@@ -142,7 +142,7 @@ async fn a_watch_ends_when_it_is_to_be_decided_anew_who_may_watch() {
     assert_eq!(friend.next().await.unwrap().0, "init");
     assert_eq!(admin.next().await.unwrap().0, "init");
     world.rules("no more networks", json!([rule("virtual-network", "", "boss", "R")])).await;
-    world.network("owner", "mine", "net", perms(7, 7)).await;
+    world.network("admin", "mine", "net", perms(7, 7)).await;
     assert_eq!(admin.change().await, said("CREATE", "net"));
     assert_eq!(friend.next().await, None, "the rules are others now");
     assert_eq!(world.get("friend", "/watch?resource_type=virtual-network").await.0, 403);
