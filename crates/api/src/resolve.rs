@@ -211,7 +211,11 @@ pub(crate) async fn resolve_one(
 }
 
 /// A client may send back references the system wrote, as they are; it may not change them.
-pub(crate) async fn system_refs_unchanged(state: &ApiState, object: &Object, input: &Input) -> Result<(), ApiError> {
+pub(crate) async fn system_refs_unchanged(
+    state: &ApiState,
+    object: &Object,
+    input: &Input,
+) -> Result<(), ApiError> {
     for (to, list) in &input.refs {
         let system = object.object_type.info().reference(*to).is_some_and(|r| r.system);
         if !system || list.is_empty() {

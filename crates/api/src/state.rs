@@ -1,8 +1,8 @@
 //! What all requests share: the store, the view of derived objects, and hints where to look for free numbers.
 
 use crate::alloc::Cursors;
-use crate::identity::Access;
 use crate::authz::{AaaMode, Authz, Policy};
+use crate::identity::Access;
 use crate::watch::Hub;
 use crate::{ApiError, DerivedSource};
 use std::sync::atomic::{AtomicU64, Ordering};

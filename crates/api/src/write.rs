@@ -2,7 +2,7 @@
 
 use crate::authz::{self, Access, Caller, Policy};
 use crate::hooks::{self, Context, Editable};
-use crate::parse::{Input, RefInput};
+use crate::parse::Input;
 use crate::plan::Plan;
 use crate::render::View;
 use crate::state::Member;

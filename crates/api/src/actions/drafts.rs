@@ -22,9 +22,8 @@ pub(crate) async fn handle(State(state): State<ApiState>, body: Bytes) -> Result
             "action {action:?}: Only 'commit' or 'discard' actions are supported"
         )));
     }
-    let missing = || {
-        ApiError::not_found(format!("Cannot find scope where pending security resource are own: {id}"))
-    };
+    let missing =
+        || ApiError::not_found(format!("Cannot find scope where pending security resource are own: {id}"));
     let object_type = state.stored_type_of(id).await?.ok_or_else(missing)?;
     if !matches!(object_type, ObjectType::GlobalSystemConfig | ObjectType::Project) {
         return Err(ApiError::bad_request(format!(

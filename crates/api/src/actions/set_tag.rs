@@ -1,5 +1,6 @@
 //! `POST /set-tag`: the tags of one object by type and value (wire-facts 2.1).
 
+use crate::authz::{self, Access, Caller, Operation};
 use crate::hooks::{SEVERAL_PER_OBJECT, tag_type_of};
 use crate::names::text;
 use crate::parse::{json_object, shorten, uuid};
@@ -23,7 +24,11 @@ struct Wanted {
 }
 
 /// `{obj_type, obj_uuid, "<type>": {is_global, value, add_values, delete_values} | null, ..}`.
-pub(crate) async fn handle(State(state): State<ApiState>, body: Bytes) -> Result<Json<Value>, ApiError> {
+pub(crate) async fn handle(
+    State(state): State<ApiState>,
+    caller: Caller,
+    body: Bytes,
+) -> Result<Json<Value>, ApiError> {
     let mut body = json_object(&body)?;
     let missing = |_| ApiError::bad_request("Object type and UUID must be specified: obj_type, obj_uuid");
     let object_type: ObjectType = text(&body, "obj_type").map_err(missing)?.parse().map_err(|_| {
@@ -34,11 +39,13 @@ pub(crate) async fn handle(State(state): State<ApiState>, body: Bytes) -> Result
     body.remove("obj_type");
     body.remove("obj_uuid");
     let object = state.require(object_type, id).await?.object;
+    caller.allowed(Operation::Update, object_type.name(), ["tag_refs"])?;
+    authz::require(&state, &caller, &object, Access::WRITE).await?;
     let mut wanted = Vec::new();
     for (type_name, attrs) in &body {
-        wanted.push(read(&state, &object, &type_name.to_lowercase(), attrs).await?);
+        wanted.push(read(&state, &caller, &object, &type_name.to_lowercase(), attrs).await?);
     }
-    write::mutate(&state, object_type, id, &|object| {
+    write::mutate_as(&state, &caller, (object_type, id), &|object| {
         wanted.iter().for_each(|wanted| apply(object, wanted));
         Ok(())
     })
@@ -46,7 +53,13 @@ pub(crate) async fn handle(State(state): State<ApiState>, body: Bytes) -> Result
     Ok(Json(json!({})))
 }
 
-async fn read(state: &ApiState, object: &Object, type_name: &str, attrs: &Value) -> Result<Wanted, ApiError> {
+async fn read(
+    state: &ApiState,
+    caller: &Caller,
+    object: &Object,
+    type_name: &str,
+    attrs: &Value,
+) -> Result<Wanted, ApiError> {
     let mut wanted =
         Wanted { type_name: type_name.to_owned(), add: Vec::new(), delete: BTreeSet::new(), only: true };
     if attrs.is_null() {
@@ -56,7 +69,8 @@ async fn read(state: &ApiState, object: &Object, type_name: &str, attrs: &Value)
         .as_object()
         .ok_or_else(|| ApiError::bad_request(format!("{type_name}: {} is not an object", shorten(attrs))))?;
     let several = SEVERAL_PER_OBJECT.contains(&type_name);
-    let (mut add, delete) = (values(attrs, type_name, "add_values")?, values(attrs, type_name, "delete_values")?);
+    let (mut add, delete) =
+        (values(attrs, type_name, "add_values")?, values(attrs, type_name, "delete_values")?);
     if object.object_type == ObjectType::AddressGroup && type_name != "label" {
         return Err(ApiError::bad_request(format!(
             "Invalid tag type {type_name} for object type address_group"
@@ -86,7 +100,7 @@ async fn read(state: &ApiState, object: &Object, type_name: &str, attrs: &Value)
         let held = object.refs_to(ObjectType::Tag).iter().find(|r| r.fq_name.last() == name);
         wanted.add.push(match held {
             Some(held) => held.clone(),
-            None => locate(state, object, &name, global).await?,
+            None => locate(state, caller, object, &name, global).await?,
         });
     }
     wanted.delete = delete;
@@ -99,17 +113,30 @@ fn values(attrs: &Map<String, Value>, type_name: &str, field: &str) -> Result<BT
         None | Some(Value::Null) => return Ok(BTreeSet::new()),
         Some(list) => list,
     };
-    let values = list.as_array().and_then(|list| list.iter().map(|v| v.as_str().map(str::to_owned)).collect());
+    let values =
+        list.as_array().and_then(|list| list.iter().map(|v| v.as_str().map(str::to_owned)).collect());
     values.ok_or_else(|| {
         ApiError::bad_request(format!("{type_name}.{field} {} is not a list of texts", shorten(list)))
     })
 }
 
 /// The tag of that name: a global one, or one of the object's project.
-async fn locate(state: &ApiState, object: &Object, name: &str, global: bool) -> Result<Reference, ApiError> {
+async fn locate(
+    state: &ApiState,
+    caller: &Caller,
+    object: &Object,
+    name: &str,
+    global: bool,
+) -> Result<Reference, ApiError> {
     let fq_name = if global { FqName::new([name]) } else { project(state, object, name).await?.child(name) };
-    let uuid = state.by_name(ObjectType::Tag, &fq_name).await?;
-    let uuid = uuid.ok_or_else(|| ApiError::not_found(format!("Tag with FQName {fq_name} not found")))?;
+    let missing = || ApiError::not_found(format!("Tag with FQName {fq_name} not found"));
+    let uuid = state.by_name(ObjectType::Tag, &fq_name).await?.ok_or_else(missing)?;
+    let tag = state.find(ObjectType::Tag, uuid).await?.ok_or_else(missing)?;
+    // A tag the caller may not read does not exist for it.
+    if !authz::may(state, caller, &tag, Access::READ).await? {
+        return Err(missing());
+    }
+    authz::require(state, caller, &tag, Access::LINK).await?;
     Ok(Reference { uuid, fq_name, attr: None })
 }
 

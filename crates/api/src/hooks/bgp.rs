@@ -33,7 +33,8 @@ pub(super) async fn router(ctx: &mut Context<'_>, new: &Object) -> Result<(), Ap
     }
     let own = number(parameters, "autonomous_system");
     let asn = |name: &str| (format!("{FIELD}.{name}"), number(parameters, name));
-    global_system_config::check_asns(ctx, &[asn("autonomous_system"), asn("local_autonomous_system")]).await?;
+    global_system_config::check_asns(ctx, &[asn("autonomous_system"), asn("local_autonomous_system")])
+        .await?;
     at_most_one(new, ObjectType::SubCluster)?;
     if let (Some(cluster), Some(own)) = (first_ref(new, ObjectType::SubCluster), own) {
         let loaded = ctx.state.require(ObjectType::SubCluster, cluster).await?;

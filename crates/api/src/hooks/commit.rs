@@ -100,7 +100,11 @@ pub(crate) async fn commit(ctx: &mut Context<'_>, drafts: &Drafts) -> Result<(),
 }
 
 /// The object a draft is a draft of; what it is to become must still be possible.
-async fn original(ctx: &mut Context<'_>, drafts: &Drafts, draft: &Object) -> Result<Option<Loaded>, ApiError> {
+async fn original(
+    ctx: &mut Context<'_>,
+    drafts: &Drafts,
+    draft: &Object,
+) -> Result<Option<Loaded>, ApiError> {
     let name = drafts.parent_name.child(draft.fq_name.last());
     let found = match ctx.state.by_name(draft.object_type, &name).await? {
         Some(uuid) => ctx.state.load(draft.object_type, uuid).await?,
@@ -178,7 +182,8 @@ fn rewrite(object: &mut Object, drafts: &Drafts, moves: &Moves) {
     for end in ["endpoint_1", "endpoint_2"] {
         let Some(Value::Object(end)) = object.props.get_mut(end) else { continue };
         let named = end.get("address_group").and_then(Value::as_str).map(FqName::from);
-        if let Some(named) = named.filter(|n| n.parent().as_ref() == Some(&drafts.management.object.fq_name)) {
+        if let Some(named) = named.filter(|n| n.parent().as_ref() == Some(&drafts.management.object.fq_name))
+        {
             end.insert("address_group".into(), drafts.parent_name.child(named.last()).to_string().into());
         }
     }

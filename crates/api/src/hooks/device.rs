@@ -98,7 +98,8 @@ pub(super) async fn physical_interface(
         return unchangeable(new, old, "display_name", "display name");
     }
     let key = claimed(new, "interface-name", shown_name(new));
-    let refusal = format!("display_name {:?}: Display name already used in another interface", shown_name(new));
+    let refusal =
+        format!("display_name {:?}: Display name already used in another interface", shown_name(new));
     claim(ctx, new, key, refusal).await
 }
 
@@ -110,7 +111,8 @@ pub(super) async fn logical_interface(
     const VLAN: &str = "logical_interface_vlan_tag";
     let vlan = prop(new, VLAN).as_i64();
     if let Some(vlan) = vlan {
-        in_range(VLAN, vlan, 0, 4094).map_err(|e| ApiError::forbidden(format!("Invalid Vlan id: {}", e.message)))?;
+        in_range(VLAN, vlan, 0, 4094)
+            .map_err(|e| ApiError::forbidden(format!("Invalid Vlan id: {}", e.message)))?;
         reserved(ctx, new, vlan).await?;
     }
     if let Some(old) = old {

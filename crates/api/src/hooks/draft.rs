@@ -84,10 +84,7 @@ pub(super) fn read_only(
     if ctx.plan.system || old.map_or(&Value::Null, |old| prop(old, name)) == prop(new, name) {
         return Ok(());
     }
-    Err(ApiError::bad_request(format!(
-        "'{name}' of {} {} is read-only",
-        new.object_type, new.fq_name
-    )))
+    Err(ApiError::bad_request(format!("'{name}' of {} {} is read-only", new.object_type, new.fq_name)))
 }
 
 /// The place of drafts of an object's scope; `None` if draft mode is off there, or for a draft itself.
@@ -118,9 +115,7 @@ async fn management(ctx: &mut Context<'_>, object: &Object) -> Result<Option<Man
 /// Name and parent of the policy-management of a scope's drafts.
 pub(crate) fn management_of(scope: &Object) -> (FqName, Option<(ObjectType, Uuid)>) {
     match scope.object_type {
-        ObjectType::Project => {
-            (scope.fq_name.child(MANAGEMENT), Some((ObjectType::Project, scope.uuid)))
-        }
+        ObjectType::Project => (scope.fq_name.child(MANAGEMENT), Some((ObjectType::Project, scope.uuid))),
         _ => (FqName::new([MANAGEMENT]), None),
     }
 }

@@ -119,8 +119,9 @@ async fn endpoint(
     }
     if let Some(group) = text(&end, "address_group") {
         let fq_name = FqName::from(group);
-        let missing =
-            || ApiError::not_found(format!("{name}.address_group: No Address Group object found for {group}"));
+        let missing = || {
+            ApiError::not_found(format!("{name}.address_group: No Address Group object found for {group}"))
+        };
         let uuid = ctx.state.by_name(ObjectType::AddressGroup, &fq_name).await?.ok_or_else(missing)?;
         groups.insert(fq_name.clone(), Reference { uuid, fq_name, attr: None });
     }

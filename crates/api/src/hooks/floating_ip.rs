@@ -126,7 +126,9 @@ fn port_mappings(new: &Object) -> Result<(), ApiError> {
         port("dst_port")?;
         let source = port("src_port")?;
         if !seen.insert((protocol.clone(), source)) {
-            return Err(ApiError::bad_request(format!("{what}: {protocol} src_port {source} is mapped twice")));
+            return Err(ApiError::bad_request(format!(
+                "{what}: {protocol} src_port {source} is mapped twice"
+            )));
         }
     }
     Ok(())

@@ -27,11 +27,7 @@ pub(super) fn only_one(new: &Object, name: FqName) -> Result<(), ApiError> {
     )))
 }
 
-pub(super) async fn put(
-    ctx: &mut Context<'_>,
-    new: &Object,
-    old: Option<&Object>,
-) -> Result<(), ApiError> {
+pub(super) async fn put(ctx: &mut Context<'_>, new: &Object, old: Option<&Object>) -> Result<(), ApiError> {
     only_one(new, defaults::global_system_config())?;
     let asn = property::<u64>(new, "autonomous_system")?;
     if let Some(asn) = asn {
@@ -58,7 +54,10 @@ fn in_range(asn: u64, four_bytes: bool, what: &str) -> Result<(), ApiError> {
 }
 
 /// Checks autonomous systems of other objects.
-pub(super) async fn check_asns(ctx: &mut Context<'_>, asns: &[(String, Option<u64>)]) -> Result<(), ApiError> {
+pub(super) async fn check_asns(
+    ctx: &mut Context<'_>,
+    asns: &[(String, Option<u64>)],
+) -> Result<(), ApiError> {
     if asns.iter().all(|(_, asn)| asn.is_none_or(|asn| (1..=u64::from(u16::MAX)).contains(&asn))) {
         return Ok(());
     }

@@ -58,11 +58,7 @@ pub(super) async fn put(
 }
 
 /// An interface belongs to one router, and not to a virtual machine as well.
-async fn claim_interfaces(
-    ctx: &mut Context<'_>,
-    new: &Object,
-    old: Option<&Object>,
-) -> Result<(), ApiError> {
+async fn claim_interfaces(ctx: &mut Context<'_>, new: &Object, old: Option<&Object>) -> Result<(), ApiError> {
     let (wanted, held) = (interfaces(new), old.map(interfaces).unwrap_or_default());
     for gone in held.difference(&wanted) {
         ctx.plan.release(interface_key(*gone));
@@ -71,8 +67,7 @@ async fn claim_interfaces(
         let loaded = ctx.state.require(ObjectType::VirtualMachineInterface, *added).await?;
         ctx.plan.unchanged((ObjectType::VirtualMachineInterface, *added), loaded.revision);
         let machine = loaded.object.parent.filter(|p| p.0 == ObjectType::VirtualMachine).map(|p| p.1);
-        let machine =
-            machine.or(loaded.object.refs_to(ObjectType::VirtualMachine).first().map(|r| r.uuid));
+        let machine = machine.or(loaded.object.refs_to(ObjectType::VirtualMachine).first().map(|r| r.uuid));
         if let Some(machine) = machine {
             return Err(ApiError::conflict(format!(
                 "Port({added}) already in use by virtual-machine({machine})"
@@ -81,7 +76,9 @@ async fn claim_interfaces(
         let key = interface_key(*added);
         if let Some(entry) = ctx.state.store().get(&key).await? {
             let other = String::from_utf8_lossy(&entry.value).into_owned();
-            return Err(ApiError::conflict(format!("Port({added}) already in use by logical-router({other})")));
+            return Err(ApiError::conflict(format!(
+                "Port({added}) already in use by logical-router({other})"
+            )));
         }
         ctx.plan.claim(key, new.uuid.to_string());
     }

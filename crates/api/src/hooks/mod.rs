@@ -87,11 +87,7 @@ pub(crate) async fn put(
 }
 
 /// Networks, interfaces, addresses and names.
-async fn put_network(
-    ctx: &mut Context<'_>,
-    new: &mut Object,
-    old: Option<&Object>,
-) -> Result<(), ApiError> {
+async fn put_network(ctx: &mut Context<'_>, new: &mut Object, old: Option<&Object>) -> Result<(), ApiError> {
     use ObjectType as T;
     match new.object_type {
         T::VirtualNetwork => virtual_network::put(ctx, new, old).await,
@@ -117,11 +113,7 @@ async fn put_network(
 }
 
 /// Policies, security groups and tags.
-async fn put_policy(
-    ctx: &mut Context<'_>,
-    new: &mut Object,
-    old: Option<&Object>,
-) -> Result<(), ApiError> {
+async fn put_policy(ctx: &mut Context<'_>, new: &mut Object, old: Option<&Object>) -> Result<(), ApiError> {
     use ObjectType as T;
     match new.object_type {
         T::NetworkPolicy => rules::put(new, "network_policy_entries", rules::Kind::Policy),
@@ -139,11 +131,7 @@ async fn put_policy(
 }
 
 /// What there is one of, BGP, qualities of service, alarms.
-async fn put_system(
-    ctx: &mut Context<'_>,
-    new: &mut Object,
-    old: Option<&Object>,
-) -> Result<(), ApiError> {
+async fn put_system(ctx: &mut Context<'_>, new: &mut Object, old: Option<&Object>) -> Result<(), ApiError> {
     use ObjectType as T;
     let only_one = global_system_config::only_one;
     match new.object_type {
@@ -161,11 +149,7 @@ async fn put_system(
 }
 
 /// Devices, services and loadbalancers.
-async fn put_device(
-    ctx: &mut Context<'_>,
-    new: &mut Object,
-    old: Option<&Object>,
-) -> Result<(), ApiError> {
+async fn put_device(ctx: &mut Context<'_>, new: &mut Object, old: Option<&Object>) -> Result<(), ApiError> {
     use ObjectType as T;
     match new.object_type {
         T::PhysicalRouter => device::router(new, old),

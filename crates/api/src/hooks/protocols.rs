@@ -69,9 +69,8 @@ pub(super) fn complete_service(service: &mut Value, what: &str) -> Result<(), Ap
         }
     }
     let Some(protocol) = text(service, "protocol") else { return Ok(()) };
-    let id = number(protocol).ok_or_else(|| {
-        ApiError::bad_request(format!("{what}.protocol: Invalid protocol: {protocol:?}"))
-    })?;
+    let id = number(protocol)
+        .ok_or_else(|| ApiError::bad_request(format!("{what}.protocol: Invalid protocol: {protocol:?}")))?;
     if let Value::Object(service) = service {
         service.insert("protocol_id".into(), id.into());
     }

@@ -147,7 +147,9 @@ async fn count(ctx: &Context<'_>, project: Uuid, resource: &str) -> Result<i64, 
     let (parents, object_type) = match resource {
         "subnet" => (vec![under(project)], ObjectType::VirtualNetwork),
         "security_group_rule" => (vec![under(project)], ObjectType::SecurityGroup),
-        "floating_ip_pool" => (members(ctx, project, ObjectType::VirtualNetwork).await?, ObjectType::FloatingIpPool),
+        "floating_ip_pool" => {
+            (members(ctx, project, ObjectType::VirtualNetwork).await?, ObjectType::FloatingIpPool)
+        }
         "loadbalancer_member" => {
             (members(ctx, project, ObjectType::LoadbalancerPool).await?, ObjectType::LoadbalancerMember)
         }

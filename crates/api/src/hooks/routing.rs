@@ -16,7 +16,9 @@ pub(super) async fn global_asn(ctx: &mut Context<'_>) -> Result<u32, ApiError> {
     let Some(uuid) = ctx.state.by_name(object_type, &defaults::global_system_config()).await? else {
         return Ok(defaults::AUTONOMOUS_SYSTEM);
     };
-    let Some(loaded) = ctx.state.load(object_type, uuid).await? else { return Ok(defaults::AUTONOMOUS_SYSTEM) };
+    let Some(loaded) = ctx.state.load(object_type, uuid).await? else {
+        return Ok(defaults::AUTONOMOUS_SYSTEM);
+    };
     ctx.plan.unchanged((object_type, uuid), loaded.revision);
     Ok(property::<u32>(&loaded.object, "autonomous_system")?.unwrap_or(defaults::AUTONOMOUS_SYSTEM))
 }
@@ -93,7 +95,9 @@ pub(super) async fn network_vpns(
     for interface in ctx.state.back_refs_of_type(network, ObjectType::VirtualMachineInterface).await? {
         let interface = (ObjectType::VirtualMachineInterface, interface.uuid);
         for router in ctx.state.back_refs_of_type(interface, ObjectType::LogicalRouter).await? {
-            let Some(router) = ctx.state.load(ObjectType::LogicalRouter, router.uuid).await? else { continue };
+            let Some(router) = ctx.state.load(ObjectType::LogicalRouter, router.uuid).await? else {
+                continue;
+            };
             if let Some(vpn) = router.object.refs_to(ObjectType::Bgpvpn).first() {
                 return Err(ApiError::bad_request(format!(
                     "Network {} is linked to a logical router which is associated to bgpvpn(s): {} has {}",
@@ -113,9 +117,7 @@ pub(super) async fn router_vpns(
 ) -> Result<(), ApiError> {
     let unchanged = |to| old.is_some_and(|old| old.refs_to(to) == new.refs_to(to));
     let vpns = new.refs_to(ObjectType::Bgpvpn);
-    if vpns.is_empty()
-        || (unchanged(ObjectType::Bgpvpn) && unchanged(ObjectType::VirtualMachineInterface))
-    {
+    if vpns.is_empty() || (unchanged(ObjectType::Bgpvpn) && unchanged(ObjectType::VirtualMachineInterface)) {
         return Ok(());
     }
     if let Some((vpn, kind)) = vpn_types(ctx, new).await?.into_iter().find(|(_, kind)| kind != "l3") {
@@ -247,7 +249,12 @@ fn device_term(term: &Value, what: &str) -> Result<(), ApiError> {
         }
     }
     for kind in items(condition, &["nlri_route_type"]) {
-        super::values::in_range(&format!("{what}.nlri_route_type"), kind.as_i64().unwrap_or_default(), 1, 10)?;
+        super::values::in_range(
+            &format!("{what}.nlri_route_type"),
+            kind.as_i64().unwrap_or_default(),
+            1,
+            10,
+        )?;
     }
     for filter in items(condition, &["route_filter", "route_filter_properties"]) {
         route_filter(filter, what)?;

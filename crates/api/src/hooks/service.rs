@@ -100,7 +100,10 @@ pub(super) fn loadbalancer(new: &Object) -> Result<(), ApiError> {
     let (field, ranges): (_, &[(&str, i64, i64)]) = match new.object_type {
         ObjectType::LoadbalancerListener => {
             at_most_one(new, ObjectType::Loadbalancer)?;
-            ("loadbalancer_listener_properties", &[("protocol_port", 1, 65535), ("connection_limit", -1, i64::MAX)])
+            (
+                "loadbalancer_listener_properties",
+                &[("protocol_port", 1, 65535), ("connection_limit", -1, i64::MAX)],
+            )
         }
         ObjectType::LoadbalancerMember => {
             ("loadbalancer_member_properties", &[("protocol_port", 1, 65535), ("weight", 0, 256)])
@@ -109,9 +112,10 @@ pub(super) fn loadbalancer(new: &Object) -> Result<(), ApiError> {
             at_most_one(new, ObjectType::LoadbalancerPool)?;
             ("virtual_ip_properties", &[("protocol_port", 1, 65535), ("connection_limit", -1, i64::MAX)])
         }
-        ObjectType::LoadbalancerHealthmonitor => {
-            ("loadbalancer_healthmonitor_properties", &[("delay", 0, i64::MAX), ("timeout", 0, i64::MAX), ("max_retries", 0, i64::MAX)])
-        }
+        ObjectType::LoadbalancerHealthmonitor => (
+            "loadbalancer_healthmonitor_properties",
+            &[("delay", 0, i64::MAX), ("timeout", 0, i64::MAX), ("max_retries", 0, i64::MAX)],
+        ),
         ObjectType::LoadbalancerPool => {
             at_most_one(new, ObjectType::LoadbalancerListener)?;
             return cookie(new, "loadbalancer_pool_properties", "session_persistence");
@@ -132,7 +136,9 @@ pub(super) fn loadbalancer(new: &Object) -> Result<(), ApiError> {
 /// Sessions kept by a cookie of the application need its name.
 fn cookie(new: &Object, field: &str, persistence: &str) -> Result<(), ApiError> {
     let properties = prop(new, field);
-    if text(properties, persistence) == Some("APP_COOKIE") && text(properties, "persistence_cookie_name").is_none() {
+    if text(properties, persistence) == Some("APP_COOKIE")
+        && text(properties, "persistence_cookie_name").is_none()
+    {
         return Err(ApiError::bad_request(format!(
             "{field}.persistence_cookie_name {} is needed with {persistence} APP_COOKIE",
             shorten(at(properties, &["persistence_cookie_name"]))

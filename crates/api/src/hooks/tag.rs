@@ -43,7 +43,9 @@ pub(super) async fn put(
         return Ok(());
     }
     if !new.refs_to(ObjectType::TagType).is_empty() {
-        return Err(ApiError::bad_request("tag_type_refs of a tag follow from tag_type_name, they can not be set"));
+        return Err(ApiError::bad_request(
+            "tag_type_refs of a tag follow from tag_type_name, they can not be set",
+        ));
     }
     let type_name = name(ctx, new).await?;
     let asked = asked_number(new)?;
@@ -56,7 +58,8 @@ pub(super) async fn put(
 
 /// Gives the tag the name that follows from its type and value. Returns the type's name.
 async fn name(ctx: &Context<'_>, new: &mut Object) -> Result<String, ApiError> {
-    let (Some(type_name), Some(value)) = (prop_text(new, "tag_type_name"), prop_text(new, "tag_value")) else {
+    let (Some(type_name), Some(value)) = (prop_text(new, "tag_type_name"), prop_text(new, "tag_value"))
+    else {
         return Err(ApiError::bad_request("a tag needs tag_type_name and tag_value"));
     };
     let type_name = type_name.to_lowercase();
@@ -142,9 +145,10 @@ async fn claim_value(
             }
             u128::from(id)
         }
-        None => pool.free(ctx.state).await?.ok_or_else(|| {
-            ApiError::bad_request(format!("all values of tag-type {type_name} are in use"))
-        })?,
+        None => pool
+            .free(ctx.state)
+            .await?
+            .ok_or_else(|| ApiError::bad_request(format!("all values of tag-type {type_name} are in use")))?,
     };
     ctx.plan.claim(pool.key(id), new.uuid.to_string());
     Ok(u64::try_from(id).unwrap_or(u64::MAX))

@@ -32,9 +32,8 @@ pub(super) fn predefined(name: &str) -> Option<u64> {
 /// The number of a type that exists.
 pub(super) fn number(tag_type: &Object) -> Result<u64, ApiError> {
     let text = prop_text(tag_type, "tag_type_id").unwrap_or_default();
-    parse(text).ok_or_else(|| {
-        ApiError::internal(format!("tag-type {} has the number {text:?}", tag_type.fq_name))
-    })
+    parse(text)
+        .ok_or_else(|| ApiError::internal(format!("tag-type {} has the number {text:?}", tag_type.fq_name)))
 }
 
 fn parse(text: &str) -> Option<u64> {

@@ -72,7 +72,9 @@ fn address_pairs(new: &Object) -> Result<(), ApiError> {
 }
 
 fn vlan(object: &Object) -> i64 {
-    at(prop(object, "virtual_machine_interface_properties"), &["sub_interface_vlan_tag"]).as_i64().unwrap_or(0)
+    at(prop(object, "virtual_machine_interface_properties"), &["sub_interface_vlan_tag"])
+        .as_i64()
+        .unwrap_or(0)
 }
 
 /// The row of a sub-interface's VLAN on its primary interface.
@@ -86,11 +88,7 @@ fn sub_key(primary: Uuid, vlan: i64) -> String {
 }
 
 /// A sub-interface is of an interface that is none itself, and has a VLAN of its own there.
-async fn sub_interface(
-    ctx: &mut Context<'_>,
-    new: &Object,
-    old: Option<&Object>,
-) -> Result<(), ApiError> {
+async fn sub_interface(ctx: &mut Context<'_>, new: &Object, old: Option<&Object>) -> Result<(), ApiError> {
     let tag = vlan(new);
     in_range("sub_interface_vlan_tag: Invalid sub-interface VLAN tag ID:", tag, 0, 4094)?;
     let (wanted, held) = (sub_interface_key(new), old.and_then(sub_interface_key));

@@ -67,7 +67,12 @@ pub(super) async fn put(
     Ok(())
 }
 
-async fn claim(ctx: &mut Context<'_>, new: &Object, device: &str, asked: Option<u64>) -> Result<u64, ApiError> {
+async fn claim(
+    ctx: &mut Context<'_>,
+    new: &Object,
+    device: &str,
+    asked: Option<u64>,
+) -> Result<u64, ApiError> {
     let pool = pool(device);
     let number = match asked {
         Some(asked) => {

@@ -35,7 +35,10 @@ async fn what_is_not_done_here_is_said() {
         ("hbs-get", "/hbs-get", "not yet"),
     ] {
         let href = format!("{}{path}", server.url);
-        assert!(links.iter().any(|l| l["link"]["name"] == name && l["link"]["href"] == href.as_str()), "{name}");
+        assert!(
+            links.iter().any(|l| l["link"]["name"] == name && l["link"]["href"] == href.as_str()),
+            "{name}"
+        );
         let text = server.refused(501, Method::POST, path, Some(json!({}))).await;
         assert!(text.contains(says), "{text}");
     }

@@ -52,7 +52,9 @@ async fn targets_follow_the_autonomous_system_also_to_a_long_one() {
     let global = server.get("/global-system-configs").await["global-system-configs"][0]["uuid"].clone();
     let global = global.as_str().unwrap();
     for (asn, first) in [(4_200_000_000u64, 8_000), (65_000, 8_000_000), (65_536, 8_000)] {
-        server.put("global-system-config", global, json!({"autonomous_system": asn, "enable_4byte_as": true})).await;
+        server
+            .put("global-system-config", global, json!({"autonomous_system": asn, "enable_4byte_as": true}))
+            .await;
         let instances = server.get(&format!("/routing-instances?parent_id={network}&detail=true")).await;
         let targets = &instances["routing-instances"][0]["routing-instance"]["route_target_refs"];
         let name = targets[0]["to"][0].as_str().unwrap();

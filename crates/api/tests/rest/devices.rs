@@ -23,7 +23,10 @@ async fn states_and_kinds_of_interfaces() {
     const TYPE: &str = "physical-interface";
     for (more, says) in [
         (json!({"ethernet_segment_identifier": "00:11"}), "ESI"),
-        (json!({"physical_interface_type": "access", "physical_interface_flow_control": true}), "access type"),
+        (
+            json!({"physical_interface_type": "access", "physical_interface_flow_control": true}),
+            "access type",
+        ),
         (json!({"physical_interface_lacp_force_up": true}), "LACP Force-Up"),
     ] {
         server.no_create(400, TYPE, interface("xe-0", more), &[says]).await;
@@ -52,7 +55,9 @@ async fn vlans_of_logical_interfaces() {
     server.no_create(400, TYPE, unit("0", 4094), &["QFX"]).await;
     let uuid = server.create(TYPE, unit("0", 10)).await;
     server.no_create(403, TYPE, unit("1", 10), &["10", &uuid]).await;
-    server.no_put(403, TYPE, &uuid, json!({"logical_interface_vlan_tag": 11}), &["Cannot change Vlan id"]).await;
+    server
+        .no_put(403, TYPE, &uuid, json!({"logical_interface_vlan_tag": 11}), &["Cannot change Vlan id"])
+        .await;
     server.delete(TYPE, &uuid).await;
     server.create(TYPE, unit("1", 10)).await;
 }

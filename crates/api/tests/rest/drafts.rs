@@ -11,8 +11,11 @@ fn in_project(name: &str, more: Value) -> Value {
 }
 
 fn rule(name: &str) -> Value {
-    in_project(name, json!({"service": {"protocol": "tcp"}, "direction": ">",
-        "endpoint_1": {"any": true}, "endpoint_2": {"any": true}}))
+    in_project(
+        name,
+        json!({"service": {"protocol": "tcp"}, "direction": ">",
+        "endpoint_1": {"any": true}, "endpoint_2": {"any": true}}),
+    )
 }
 
 async fn project(server: &Server, on: bool) -> String {
@@ -35,10 +38,13 @@ async fn act(server: &Server, scope: &str, action: &str) {
 #[tokio::test]
 async fn changes_wait_until_they_are_committed() {
     let server = Server::start().await;
-    let (kept, gone) =
-        (server.create("firewall-rule", rule("kept")).await, server.create("firewall-rule", rule("gone")).await);
+    let (kept, gone) = (
+        server.create("firewall-rule", rule("kept")).await,
+        server.create("firewall-rule", rule("gone")).await,
+    );
     let scope = project(&server, true).await;
-    let new = drafted(&server, Method::POST, "/firewall-rules", Some(json!({"firewall-rule": rule("new")}))).await;
+    let new =
+        drafted(&server, Method::POST, "/firewall-rules", Some(json!({"firewall-rule": rule("new")}))).await;
     let new = new["firewall-rule"]["uuid"].as_str().unwrap().to_owned();
     let read = server.read("firewall-rule", &new).await;
     let place = ["default-domain", "default-project", "draft-policy-management"];
@@ -53,7 +59,9 @@ async fn changes_wait_until_they_are_committed() {
     // Nothing has happened yet.
     assert_eq!(server.read("firewall-rule", &kept).await["direction"], ">");
     server.read("firewall-rule", &gone).await;
-    server.no_put(409, "project", &scope, json!({"enable_security_policy_draft": false}), &["3 pending"]).await;
+    server
+        .no_put(409, "project", &scope, json!({"enable_security_policy_draft": false}), &["3 pending"])
+        .await;
     // A policy refers to a draft and to what has a draft.
     let refs = json!({"firewall_rule_refs": [{"uuid": new, "attr": {"sequence": "1"}}, {"uuid": kept, "attr": {"sequence": "2"}}]});
     let policy = Some(json!({"firewall-policy": in_project("p", refs)}));
@@ -127,7 +135,8 @@ async fn the_global_scope_is_switched_by_the_system_configuration() {
     let scope = server.id("global-system-config", &["default-global-system-config"]).await;
     server.put("global-system-config", &scope, json!({"enable_security_policy_draft": true})).await;
     let group = json!({"fq_name": ["default-policy-management", "g"], "parent_type": "policy-management"});
-    let group = drafted(&server, Method::POST, "/address-groups", Some(json!({"address-group": group}))).await;
+    let group =
+        drafted(&server, Method::POST, "/address-groups", Some(json!({"address-group": group}))).await;
     let group = group["address-group"]["uuid"].as_str().unwrap().to_owned();
     let read = server.read("address-group", &group).await;
     assert_eq!(read["fq_name"], json!(["draft-policy-management", "g"]));

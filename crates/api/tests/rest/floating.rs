@@ -15,7 +15,8 @@ async fn pool(server: &Server, more: Value) -> String {
 }
 
 fn address(name: &str, more: Value) -> Value {
-    let mut fields = json!({"fq_name": [POOL[0], POOL[1], POOL[2], POOL[3], name], "parent_type": "floating-ip-pool"});
+    let mut fields =
+        json!({"fq_name": [POOL[0], POOL[1], POOL[2], POOL[3], name], "parent_type": "floating-ip-pool"});
     fields.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
     fields
 }
@@ -41,9 +42,12 @@ async fn an_address_comes_from_the_network_of_the_pool() {
     }
     let six = address("six", json!({"floating_ip_address_family": "v6"}));
     let six = server.create("floating-ip", six).await;
-    assert!(server.read("floating-ip", &six).await["floating_ip_address"].as_str().unwrap().starts_with("fd00:"));
+    assert!(
+        server.read("floating-ip", &six).await["floating_ip_address"].as_str().unwrap().starts_with("fd00:")
+    );
     // Instances of the network draw from the same addresses.
-    let iip = json!({"fq_name": ["i"], "virtual_network_refs": [{"uuid": vn}], "instance_ip_address": "10.0.0.4"});
+    let iip =
+        json!({"fq_name": ["i"], "virtual_network_refs": [{"uuid": vn}], "instance_ip_address": "10.0.0.4"});
     server.no_create(409, "instance-ip", iip, &["10.0.0.4"]).await;
     let other = json!({"floating_ip_address": "10.0.0.1"});
     server.no_put(400, "floating-ip", &own, other, &["floating_ip_address", "10.0.0.2"]).await;
@@ -100,12 +104,16 @@ async fn alias_addresses_and_those_under_an_instance() {
     server.create("alias-ip-pool", json!({"fq_name": name(&["aliases"])})).await;
     let alias = server.create("alias-ip", json!({"fq_name": name(&["aliases", "a"])})).await;
     let read = server.read("alias-ip", &alias).await;
-    assert_eq!((&read["alias_ip_address"], &read["alias_ip_address_family"]), (&json!("10.0.0.252"), &json!("v4")));
+    assert_eq!(
+        (&read["alias_ip_address"], &read["alias_ip_address_family"]),
+        (&json!("10.0.0.252"), &json!("v4"))
+    );
     server.delete("alias-ip", &alias).await;
     let iip = json!({"fq_name": ["i"], "virtual_network_refs": [{"uuid": vn}], "instance_ip_address": "10.0.0.252"});
     let iip = server.create("instance-ip", iip).await;
     assert_eq!(server.read("instance-ip", &iip).await["instance_ip_address"], "10.0.0.252");
-    let under = json!({"fq_name": ["i", "f"], "parent_type": "instance-ip", "floating_ip_address": "192.0.2.1"});
+    let under =
+        json!({"fq_name": ["i", "f"], "parent_type": "instance-ip", "floating_ip_address": "192.0.2.1"});
     let under = server.create("floating-ip", under).await;
     assert_eq!(server.read("floating-ip", &under).await["floating_ip_address"], "192.0.2.1");
     server.delete("floating-ip", &under).await;

@@ -13,8 +13,11 @@ fn port(name: &str, more: Value) -> Value {
 }
 
 fn sub(name: &str, primary: &str, vlan: i64) -> Value {
-    port(name, json!({"virtual_machine_interface_refs": [{"uuid": primary}],
-        "virtual_machine_interface_properties": {"sub_interface_vlan_tag": vlan}}))
+    port(
+        name,
+        json!({"virtual_machine_interface_refs": [{"uuid": primary}],
+        "virtual_machine_interface_properties": {"sub_interface_vlan_tag": vlan}}),
+    )
 }
 
 const TYPE: &str = "virtual-machine-interface";
@@ -58,16 +61,18 @@ async fn sub_interfaces_racing_for_a_vlan() {
 async fn security_and_bindings() {
     let server = Server::start().await;
     let pair = json!({"allowed_address_pair": [{"ip": {"ip_prefix": "10.0.0.0", "ip_prefix_len": 24}}]});
-    let open = json!({"port_security_enabled": false, "virtual_machine_interface_allowed_address_pairs": pair});
+    let open =
+        json!({"port_security_enabled": false, "virtual_machine_interface_allowed_address_pairs": pair});
     server.no_create(400, TYPE, port("a", open), &["port_security_enabled"]).await;
-    let uuid =
-        server.create(TYPE, port("a", json!({"virtual_machine_interface_allowed_address_pairs": pair}))).await;
-    server.no_put(400, TYPE, &uuid, json!({"port_security_enabled": false}), &["port_security_enabled"]).await;
+    let uuid = server
+        .create(TYPE, port("a", json!({"virtual_machine_interface_allowed_address_pairs": pair})))
+        .await;
+    server
+        .no_put(400, TYPE, &uuid, json!({"port_security_enabled": false}), &["port_security_enabled"])
+        .await;
     let machine = server.create("virtual-machine", json!({"fq_name": ["m"]})).await;
     server.put(TYPE, &uuid, json!({"virtual_machine_refs": [{"uuid": machine}]})).await;
-    let kind = |kind: &str| {
-        json!({"virtual_machine_interface_bindings": {"key_value_pair": [{"key": "vnic_type", "value": kind}]}})
-    };
+    let kind = |kind: &str| json!({"virtual_machine_interface_bindings": {"key_value_pair": [{"key": "vnic_type", "value": kind}]}});
     server.no_put(409, TYPE, &uuid, kind("direct"), &["Vnic_type", "normal", "direct"]).await;
     server.put(TYPE, &uuid, kind("normal")).await;
     let check = |kind: &str| {
@@ -121,7 +126,13 @@ async fn links_of_a_group_are_numbered_by_device() {
     assert_eq!(numbers(&server.read(GROUP, &single).await), [None]);
     let both = server.create(GROUP, group("both", &[&leafs[0][1], &leafs[1][0], &leafs[1][1]])).await;
     assert_eq!(numbers(&server.read(GROUP, &both).await), [Some(0), Some(0), Some(0)]);
-    server.put(GROUP, &single, json!({"physical_interface_refs": [{"uuid": leafs[0][0]}, {"uuid": leafs[1][0]}]})).await;
+    server
+        .put(
+            GROUP,
+            &single,
+            json!({"physical_interface_refs": [{"uuid": leafs[0][0]}, {"uuid": leafs[1][0]}]}),
+        )
+        .await;
     assert_eq!(numbers(&server.read(GROUP, &single).await), [Some(1), Some(1)]);
     let asked = json!([{"uuid": leafs[0][0], "attr": {"ae_num": 9}}, {"uuid": leafs[1][0]}]);
     server.no_put(400, GROUP, &single, json!({"physical_interface_refs": asked}), &["ae_num", "9"]).await;

@@ -32,7 +32,11 @@ async fn a_rule_knows_numbers_of_protocols_and_tag_types() {
         (404, json!({"match_tags": {"tag_list": ["colour"]}}), "colour"),
         (400, json!({"service": {"protocol": "warp"}}), "warp"),
         (400, json!({"service": {"protocol": "256"}}), "256"),
-        (400, json!({"service": {"protocol": "tcp", "dst_ports": {"start_port": 9, "end_port": 8}}}), "start_port 9"),
+        (
+            400,
+            json!({"service": {"protocol": "tcp", "dst_ports": {"start_port": 9, "end_port": 8}}}),
+            "start_port 9",
+        ),
         (400, json!({"service": null}), "requires 'service'"),
         (400, json!({"endpoint_1": {"any": true, "virtual_network": "a:b:c"}}), "only one endpoint type"),
         (400, json!({"endpoint_1": {"virtual_network": "a:b:c"}}), "a:b:c"),
@@ -50,7 +54,8 @@ async fn a_rule_knows_numbers_of_protocols_and_tag_types() {
 async fn ends_become_references() {
     let server = Server::start().await;
     let tag = |value: &str| json!({"fq_name": ["x"], "tag_type_name": "tier", "tag_value": value});
-    let own = json!({"fq_name": named("x"), "parent_type": "project", "tag_type_name": "tier", "tag_value": "web"});
+    let own =
+        json!({"fq_name": named("x"), "parent_type": "project", "tag_type_name": "tier", "tag_value": "web"});
     server.create("tag", own).await;
     server.create("tag", tag("db")).await;
     let group = json!({"fq_name": named("g"), "parent_type": "project",
@@ -71,7 +76,9 @@ async fn ends_become_references() {
     server.no_put(400, "firewall-rule", &uuid, json!({"tag_refs": []}), &["tag_refs", "endpoints"]).await;
     let refs = json!({"address_group_refs": []});
     server.no_put(400, "firewall-rule", &uuid, refs, &["address_group_refs"]).await;
-    server.put("firewall-rule", &uuid, json!({"endpoint_1": {"any": true}, "endpoint_2": {"any": true}})).await;
+    server
+        .put("firewall-rule", &uuid, json!({"endpoint_1": {"any": true}, "endpoint_2": {"any": true}}))
+        .await;
     let read = server.read("firewall-rule", &uuid).await;
     assert!(read.get("tag_refs").is_none() && read.get("address_group_refs").is_none(), "{read}");
     server.delete("address-group", &group).await;
@@ -118,7 +125,9 @@ async fn what_is_global_refers_to_global_objects() {
     let set = json!({"fq_name": named("s"), "parent_type": "project",
         "firewall_policy_refs": [{"uuid": uuid, "attr": {"sequence": "1"}}]});
     let set = server.create("application-policy-set", set).await;
-    server.no_put(400, "application-policy-set", &set, json!({"all_applications": true}), &["read-only"]).await;
+    server
+        .no_put(400, "application-policy-set", &set, json!({"all_applications": true}), &["read-only"])
+        .await;
 }
 
 #[tokio::test]
@@ -137,7 +146,9 @@ async fn every_scope_has_a_set_of_all_applications() {
     assert_eq!(server.read("application-policy-set", &set).await["all_applications"], true);
     server.refused(409, Method::DELETE, &format!("/application-policy-set/{set}"), None).await;
     // Sending it back as read changes nothing.
-    server.put("project", &project, json!({"application_policy_set_refs": read["application_policy_set_refs"]})).await;
+    server
+        .put("project", &project, json!({"application_policy_set_refs": read["application_policy_set_refs"]}))
+        .await;
     server.delete("project", &project).await;
     server.refused(404, Method::GET, &format!("/application-policy-set/{set}"), None).await;
 }

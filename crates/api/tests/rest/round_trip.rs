@@ -82,7 +82,9 @@ fn left_out(object_type: ObjectType, name: &str) -> bool {
             | (T::LogicalRouter, "vxlan_network_identifier")
             | (
                 T::PhysicalInterface,
-                "physical_interface_type" | "physical_interface_lacp_force_up" | "ethernet_segment_identifier"
+                "physical_interface_type"
+                    | "physical_interface_lacp_force_up"
+                    | "ethernet_segment_identifier"
             )
             | (T::RoutingPolicy, "routing_policy_entries")
             | (T::ServiceInstance, "service_instance_properties")
@@ -152,13 +154,12 @@ async fn make(server: &Server, object_type: ObjectType, made: &BTreeMap<ObjectTy
 }
 
 /// Types of which there is one object from the start.
-const SINGLETONS: &[ObjectType] =
-    &[
-        ObjectType::ConfigRoot,
-        ObjectType::GlobalSystemConfig,
-        ObjectType::GlobalVrouterConfig,
-        ObjectType::GlobalQosConfig,
-    ];
+const SINGLETONS: &[ObjectType] = &[
+    ObjectType::ConfigRoot,
+    ObjectType::GlobalSystemConfig,
+    ObjectType::GlobalVrouterConfig,
+    ObjectType::GlobalQosConfig,
+];
 
 /// Parent and name of the sample of a type: under the default objects where they exist, else under another sample.
 fn place(object_type: ObjectType) -> (Option<ObjectType>, FqName) {

@@ -6,7 +6,8 @@ use serde_json::{Value, json};
 use std::sync::Arc;
 
 async fn port(server: &Server, name: &str, vn: &str) -> String {
-    let fields = json!({"fq_name": named(name), "parent_type": "project", "virtual_network_refs": [{"uuid": vn}]});
+    let fields =
+        json!({"fq_name": named(name), "parent_type": "project", "virtual_network_refs": [{"uuid": vn}]});
     server.create("virtual-machine-interface", fields).await
 }
 
@@ -28,7 +29,9 @@ async fn an_interface_belongs_to_one_router() {
     server.no_put(400, "logical-router", &first, gateway, &[&vn, "gateway"]).await;
     let machine = server.create("virtual-machine", json!({"fq_name": ["m"]})).await;
     let of_machine = json!({"virtual_machine_refs": [{"uuid": machine}]});
-    server.no_put(400, "virtual-machine-interface", &own, of_machine.clone(), &["Logical router interface"]).await;
+    server
+        .no_put(400, "virtual-machine-interface", &own, of_machine.clone(), &["Logical router interface"])
+        .await;
     server.put("logical-router", &first, json!({"virtual_machine_interface_refs": []})).await;
     server.put("virtual-machine-interface", &own, of_machine).await;
     server.no_create(409, "logical-router", router("two", refs), &[&own, &machine]).await;
@@ -64,7 +67,9 @@ async fn vxlan_identifiers_are_used_once() {
     let mut vn = network("a", &[]);
     vn["virtual_network_properties"] = json!({"vxlan_network_identifier": 7});
     server.create("virtual-network", vn.clone()).await;
-    server.no_create(400, "logical-router", router("r", vxlan(json!("7"))), &["vxlan_network_identifier 7"]).await;
+    server
+        .no_create(400, "logical-router", router("r", vxlan(json!("7"))), &["vxlan_network_identifier 7"])
+        .await;
     for bad in ["0", "16777216", "seven"] {
         server.no_create(400, "logical-router", router("r", vxlan(json!(bad))), &[bad]).await;
     }
@@ -146,18 +151,19 @@ async fn routes_are_prefixes() {
     let hop = json!({"route": [{"prefix": "10.0.0.0/8", "next_hop": "x", "next_hop_type": "ip-address"}]});
     let bad = json!({"fq_name": named("t"), "interface_route_table_routes": hop});
     server.no_create(400, "interface-route-table", bad, &["next_hop \"x\""]).await;
-    let good = json!({"fq_name": named("t"), "interface_route_table_routes": {"route": [{"prefix": "10.0.0.0/8"}]}});
+    let good =
+        json!({"fq_name": named("t"), "interface_route_table_routes": {"route": [{"prefix": "10.0.0.0/8"}]}});
     let table = server.create("interface-route-table", good).await;
-    let mixed = json!({"fq_name": named("a"), "aggregate_route_entries": {"route": ["10.0.0.0/8", "fd00::/8"]}});
+    let mixed =
+        json!({"fq_name": named("a"), "aggregate_route_entries": {"route": ["10.0.0.0/8", "fd00::/8"]}});
     server.no_create(400, "route-aggregate", mixed, &["same ip family"]).await;
-    let policy = |terms: Value, kind: &str| {
-        json!({"fq_name": named("p"), "term_type": kind, "routing_policy_entries": {"term": terms}})
-    };
+    let policy = |terms: Value, kind: &str| json!({"fq_name": named("p"), "term_type": kind, "routing_policy_entries": {"term": terms}});
     let own = json!([{"term_action_list": {"update": {"as_path": {"expand": {"asn_list": [64512]}}}}}]);
     server.no_create(400, "routing-policy", policy(own, "vrouter"), &["64512"]).await;
     let path = json!([{"term_action_list": {"as_path_prepend": "1 two"}}]);
     server.no_create(400, "routing-policy", policy(path, "network-device"), &["1 two"]).await;
-    let listed = json!([{"term_match_condition": {"prefix_list": [{"interface_route_table_uuid": [table]}]}}]);
+    let listed =
+        json!([{"term_match_condition": {"prefix_list": [{"interface_route_table_uuid": [table]}]}}]);
     let uuid = server.create("routing-policy", policy(listed, "vrouter")).await;
     let read = server.read("routing-policy", &uuid).await;
     assert_eq!(read["interface_route_table_refs"][0]["uuid"], table.as_str());

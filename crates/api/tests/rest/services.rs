@@ -27,9 +27,7 @@ async fn templates_and_instances() {
 #[tokio::test]
 async fn loadbalancers() {
     let server = Server::start().await;
-    let listener = |port: i64| {
-        json!({"fq_name": named("l"), "loadbalancer_listener_properties": {"protocol": "TCP", "protocol_port": port}})
-    };
+    let listener = |port: i64| json!({"fq_name": named("l"), "loadbalancer_listener_properties": {"protocol": "TCP", "protocol_port": port}});
     server.no_create(400, "loadbalancer-listener", listener(0), &["protocol_port 0"]).await;
     server.create("loadbalancer-listener", listener(80)).await;
     let pool = |more: Value| json!({"fq_name": named("p"), "loadbalancer_pool_properties": more});

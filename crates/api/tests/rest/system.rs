@@ -11,10 +11,13 @@ const GLOBAL: &str = "default-global-system-config";
 #[tokio::test]
 async fn there_is_one_of_some_and_it_stays() {
     let server = Server::start().await;
-    server.no_create(400, "global-system-config", json!({"fq_name": ["other"]}), &["already exists", GLOBAL]).await;
-    for (object_type, name) in
-        [("global-vrouter-config", "default-global-vrouter-config"), ("global-qos-config", "default-global-qos-config")]
-    {
+    server
+        .no_create(400, "global-system-config", json!({"fq_name": ["other"]}), &["already exists", GLOBAL])
+        .await;
+    for (object_type, name) in [
+        ("global-vrouter-config", "default-global-vrouter-config"),
+        ("global-qos-config", "default-global-qos-config"),
+    ] {
         let other = json!({"fq_name": [GLOBAL, "other"]});
         server.no_create(400, object_type, other, &["already exists", name]).await;
         let uuid = server.id(object_type, &[GLOBAL, name]).await;
@@ -72,7 +75,11 @@ async fn bgp_routers_and_services() {
         (json!({"hold_time": 2}), json!({}), "hold_time 2"),
         (json!({"autonomous_system": 70_000}), json!({}), "70000"),
         (json!({"autonomous_system": 65_011}), json!({"sub_cluster_refs": [{"uuid": cluster}]}), "65011"),
-        (json!({"router_type": "router"}), json!({"control_node_zone_refs": [{"uuid": zone}]}), "control-node"),
+        (
+            json!({"router_type": "router"}),
+            json!({"control_node_zone_refs": [{"uuid": zone}]}),
+            "control-node",
+        ),
     ] {
         server.no_create(400, "bgp-router", bgp_router("r", parameters, more), &[says]).await;
     }
@@ -81,8 +88,11 @@ async fn bgp_routers_and_services() {
     server.create("bgp-router", bgp_router("r", parameters, refs)).await;
     let shared = json!({"fq_name": named("b"), "bgpaas_shared": true});
     server.no_create(400, "bgp-as-a-service", shared, &["bgpaas_ip_address"]).await;
-    let service = server.create("bgp-as-a-service", json!({"fq_name": named("b"), "autonomous_system": 65_020})).await;
-    server.no_put(400, "bgp-as-a-service", &service, json!({"bgpaas_shared": true}), &["bgpaas_shared"]).await;
+    let service =
+        server.create("bgp-as-a-service", json!({"fq_name": named("b"), "autonomous_system": 65_020})).await;
+    server
+        .no_put(400, "bgp-as-a-service", &service, json!({"bgpaas_shared": true}), &["bgpaas_shared"])
+        .await;
     server.no_put(400, "bgp-as-a-service", &service, json!({"autonomous_system": 70_000}), &["70000"]).await;
 }
 
@@ -117,11 +127,11 @@ async fn sub_clusters_are_numbered() {
 #[tokio::test]
 async fn classes_of_service() {
     let server = Server::start().await;
-    let class = |name: &str, id: Value| {
-        json!({"fq_name": [GLOBAL, "default-global-qos-config", name], "forwarding_class_id": id})
-    };
+    let class = |name: &str, id: Value| json!({"fq_name": [GLOBAL, "default-global-qos-config", name], "forwarding_class_id": id});
     let first = server.create("forwarding-class", class("a", json!(3))).await;
-    server.no_create(400, "forwarding-class", class("b", json!(3)), &["forwarding_class_id", "3", &first]).await;
+    server
+        .no_create(400, "forwarding-class", class("b", json!(3)), &["forwarding_class_id", "3", &first])
+        .await;
     let second = server.create("forwarding-class", class("b", Value::Null)).await;
     server.no_create(400, "forwarding-class", class("c", json!(0)), &[&second]).await;
     server.put("forwarding-class", &first, json!({"forwarding_class_id": 4})).await;

@@ -185,7 +185,8 @@ async fn set_tag_adds_replaces_and_removes() {
     server.refused(404, Method::POST, "/set-tag", Some(other)).await;
     let group = json!({"fq_name": named("g"), "parent_type": "project"});
     let group = server.create("address-group", group).await;
-    let body = json!({"obj_type": "address-group", "obj_uuid": group, "tier": {"value": "db", "is_global": true}});
+    let body =
+        json!({"obj_type": "address-group", "obj_uuid": group, "tier": {"value": "db", "is_global": true}});
     let text = server.refused(400, Method::POST, "/set-tag", Some(body)).await;
     assert!(text.contains("address_group"), "{text}");
 }
