@@ -18,7 +18,9 @@ use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
 use std::time::Instant;
 use uuid::Uuid;
-use weft_auth::{AuthError, Authenticator, DEFAULT_ADMIN_ROLE, Identity};
+use weft_auth::{
+    AuthError, Authenticator, DEFAULT_ADMIN_ROLE, Identify, Identifying, Identity, Unidentified,
+};
 
 /// The header that names a request (wire-facts 2.3).
 pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -149,6 +151,17 @@ impl Access {
         }
         let id = identity.user_id.as_deref().unwrap_or(&identity.user);
         !requests.take(&format!("{}/{id}", identity.kind.as_str()))
+    }
+}
+
+impl Identify for Access {
+    fn whose<'a>(&'a self, credential: &'a str) -> Identifying<'a> {
+        Box::pin(async move {
+            self.identify(credential).await.map_err(|error| match error {
+                AuthError::Denied(reason) => Unidentified::Denied(reason),
+                other => Unidentified::Unavailable(other.to_string()),
+            })
+        })
     }
 }
 

@@ -98,15 +98,19 @@ impl ApiState {
         self.inner.policy.configure(authz);
     }
 
-    /// Says whom to ask for the identity behind a second token of a request; the first one to be set counts.
+    /// Says whom to ask, instead of [`ApiState::access`], for the identity behind a second token of a request; the first
+    /// one to be set counts.
     pub fn set_identify(&self, identify: Arc<dyn Identify>) {
         if self.inner.identify.set(identify).is_err() {
             tracing::error!("who identifies tokens is set already");
         }
     }
 
-    pub(crate) fn identify(&self) -> Option<&Arc<dyn Identify>> {
-        self.inner.identify.get()
+    pub(crate) fn identify(&self) -> &dyn Identify {
+        match self.inner.identify.get() {
+            Some(identify) => identify.as_ref(),
+            None => self.access.as_ref(),
+        }
     }
 
     /// The mode in force: the one last set by `PUT /aaa-mode` on any service over this store, else the configured one.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use clap::{Args, ValueEnum};
-use weft_api::{Access, Audit, Rotation, ServerConfig};
+use weft_api::{AaaMode, Access, Audit, Authz, Rotation, ServerConfig};
 use weft_auth::{AuthConfig, Authenticator, SealedStore, Tokens};
 use weft_store::Store;
 
@@ -35,6 +35,12 @@ pub(crate) struct AccessArgs {
     /// File with Keystone and OpenID Connect issuers whose tokens count, too (docs/authentication.md)
     #[arg(long, value_name = "FILE")]
     pub(crate) auth_config: Option<PathBuf>,
+    /// Who may do what, until an administrator sets another mode: no-auth, cloud-admin or rbac
+    #[arg(long, value_name = "MODE", default_value_t = AaaMode::Rbac)]
+    pub(crate) aaa_mode: AaaMode,
+    /// Holders of this role may read everything
+    #[arg(long, value_name = "ROLE")]
+    pub(crate) read_only_role: Option<String>,
     /// File of the key that secrets in the store are sealed with; made at first start [default: DATA_DIR/seal.key]
     #[arg(long, value_name = "FILE")]
     pub(crate) seal_key: Option<PathBuf>,
@@ -103,6 +109,11 @@ impl AccessArgs {
         let path = self.seal_key.clone().unwrap_or_else(|| data.join(SEAL_FILE));
         let sealed = SealedStore::open(store, &path).await.context("sealing secrets in the store")?;
         Ok(Arc::new(sealed))
+    }
+
+    /// What those who are let in may do.
+    pub(crate) fn authz(&self) -> Authz {
+        Authz { mode: self.aaa_mode, global_read_only_role: self.read_only_role.clone(), ..Authz::default() }
     }
 
     /// Who is let in. Makes the first token, and shows it.

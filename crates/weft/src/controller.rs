@@ -40,6 +40,7 @@ pub(crate) async fn run(args: ControllerArgs) -> anyhow::Result<()> {
     let (control, handle) = Control::bind(config, Arc::clone(&store)).await.context("control node")?;
     let access = args.access.access(&store, &args.data_dir).await?;
     let state = ApiState::new(Arc::clone(&store), Arc::new(Compiled(handle.compiled()))).with_access(access);
+    state.set_authz(args.access.authz());
     tasks.spawn(control.run(stop.clone()));
     state.bootstrap().await.map_err(|e| anyhow::anyhow!("objects of a new installation: {e}"))?;
     let dns = DnsConfig { forwarders: args.dns_forwarder.clone(), ..DnsConfig::default() };

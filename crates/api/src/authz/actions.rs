@@ -68,13 +68,11 @@ pub(crate) async fn obj_perms(
     Ok(Json(out))
 }
 
-/// Who is asked about. Where nobody identifies tokens, nobody needs one either.
+/// Who is asked about: the caller, or whose token it shows beside its own.
 async fn user(state: &ApiState, caller: Caller, headers: &HeaderMap) -> Result<Caller, ApiError> {
-    let (Some(token), Some(identify)) = (headers.get(USER_TOKEN), state.identify()) else {
-        return Ok(caller);
-    };
+    let Some(token) = headers.get(USER_TOKEN) else { return Ok(caller) };
     let token = token.to_str().map_err(|_| ApiError::unauthorized("X-User-Token is not text"))?;
-    let identity = identify.whose(token).await.map_err(|error| match error {
+    let identity = state.identify().whose(token).await.map_err(|error| match error {
         Unidentified::Denied(reason) => ApiError::unauthorized(format!("X-User-Token: {reason}")),
         Unidentified::Unavailable(reason) => ApiError::unavailable(format!("X-User-Token: {reason}")),
     })?;

@@ -1,7 +1,7 @@
 //! Drafts of application policies: in a scope (all, or one project) with draft mode on, what clients do to the five types
 //! is done to copies under the scope's `draft-policy-management`, until it is committed or discarded (wire-facts 7).
 
-use super::values::{flag, prop, prop_text};
+use super::values::{changed, flag, meant, prop_text};
 use super::{Context, companion};
 use crate::state::Loaded;
 use crate::{ApiError, write};
@@ -81,7 +81,11 @@ pub(super) fn read_only(
     old: Option<&Object>,
     name: &str,
 ) -> Result<(), ApiError> {
-    if ctx.plan.system || old.map_or(&Value::Null, |old| prop(old, name)) == prop(new, name) {
+    let held = old.is_some_and(|old| !changed(new, old, name));
+    if ctx.plan.system
+        || held
+        || (old.is_none() && matches!(meant(new, name), Value::Null | Value::Bool(false)))
+    {
         return Ok(());
     }
     Err(ApiError::bad_request(format!("'{name}' of {} {} is read-only", new.object_type, new.fq_name)))

@@ -42,9 +42,16 @@ pub(crate) fn key_value<'a>(object: &'a Object, name: &str, key: &str) -> Option
     pairs.iter().find(|pair| text(pair, "key") == Some(key)).and_then(|pair| text(pair, "value"))
 }
 
+/// A property, or what its absence stands for.
+pub(crate) fn meant(object: &Object, name: &str) -> Value {
+    let held = object.props.get(name).cloned();
+    let default = || object.object_type.info().prop(name).and_then(|prop| prop.default_value());
+    held.or_else(default).unwrap_or(Value::Null)
+}
+
 /// Whether two objects have different values of a property.
 pub(crate) fn changed(new: &Object, old: &Object, name: &str) -> bool {
-    new.props.get(name) != old.props.get(name)
+    new.props.get(name) != old.props.get(name) && meant(new, name) != meant(old, name)
 }
 
 /// Refuses to change a property of an object that exists.
