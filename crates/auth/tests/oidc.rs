@@ -19,18 +19,20 @@ struct Key {
     public: Jwk,
 }
 
+/// A random Ed25519 key in PKCS #8 version 1 (RFC 8410 7), the only form that the JWT library takes.
+fn ed25519_der() -> Vec<u8> {
+    const HEADER: [u8; 16] = [0x30, 0x2e, 2, 1, 0, 0x30, 5, 6, 3, 0x2b, 0x65, 0x70, 4, 0x22, 4, 0x20];
+    let mut seed = [0; 32];
+    aws_lc_rs::rand::fill(&mut seed).unwrap();
+    [HEADER.as_slice(), &seed].concat()
+}
+
 fn key(id: &str, algorithm: Algorithm) -> Key {
-    let made = match algorithm {
-        Algorithm::RS256 => rcgen::KeyPair::generate_for(&rcgen::PKCS_RSA_SHA256),
-        Algorithm::ES256 => rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256),
-        _ => rcgen::KeyPair::generate_for(&rcgen::PKCS_ED25519),
-    };
-    let made = made.unwrap();
-    let pem = made.serialize_pem();
+    let pem = |kind| rcgen::KeyPair::generate_for(kind).unwrap().serialize_pem();
     let signing = match algorithm {
-        Algorithm::RS256 => EncodingKey::from_rsa_pem(pem.as_bytes()),
-        Algorithm::ES256 => EncodingKey::from_ec_pem(pem.as_bytes()),
-        _ => Ok(EncodingKey::from_ed_der(&made.serialize_der())),
+        Algorithm::RS256 => EncodingKey::from_rsa_pem(pem(&rcgen::PKCS_RSA_SHA256).as_bytes()),
+        Algorithm::ES256 => EncodingKey::from_ec_pem(pem(&rcgen::PKCS_ECDSA_P256_SHA256).as_bytes()),
+        _ => Ok(EncodingKey::from_ed_der(&ed25519_der())),
     };
     let signing = signing.unwrap();
     let mut public = Jwk::from_encoding_key(&signing, algorithm).unwrap();
