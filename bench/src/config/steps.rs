@@ -122,7 +122,7 @@ impl<'a> Scene<'a> {
         let refs = load::run(clients, duration, |client| {
             let mut connection = self.connect()?;
             Ok(move |turn: usize| {
-                let operation = if turn % 2 == 0 { "ADD" } else { "DELETE" };
+                let operation = if turn.is_multiple_of(2) { "ADD" } else { "DELETE" };
                 let body = json!({
                     "type": "virtual-machine-interface", "uuid": self.uuid(client + clients * (turn / 2))?,
                     "ref-type": "security-group", "ref-uuid": self.group, "operation": operation, "attr": null,

@@ -13,6 +13,8 @@ use weft_model::{Object, ObjectType, Reference};
 
 /// How often an object is tried when others write beside the import.
 const ATTEMPTS: usize = 16;
+/// Longest chain of parents that is climbed; the model has none as long.
+const MAX_DEPTH: usize = 16;
 
 /// What became of an import.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -36,7 +38,9 @@ pub async fn import(state: &ApiState, objects: Vec<Object>) -> Result<Imported, 
     for mut object in in_order(objects) {
         let key = (object.object_type, object.uuid);
         let waiting = take_missing(&mut object, &written);
-        match write(state, &object).await {
+        // A reference to something below itself is to what comes with such an object.
+        let alone = waiting.iter().any(|(_, r)| r.fq_name.parent().as_ref() == Some(&object.fq_name));
+        match write(state, &object, alone).await {
             Ok(()) => {
                 written.insert(key);
                 report.objects += 1;
@@ -103,7 +107,8 @@ fn in_order(objects: Vec<Object>) -> Vec<Object> {
             };
             if entered.insert(key) {
                 let refs = object.refs.iter().flat_map(|(to, list)| list.iter().map(|r| (*to, r.uuid)));
-                stack.extend(refs.filter(|k| !entered.contains(k)));
+                // What is below the object must wait for it, whatever refers to what.
+                stack.extend(refs.filter(|k| !entered.contains(k) && !below(&open, *k, key)));
                 // Last in, first out: the parent goes before everything.
                 stack.extend(object.parent.filter(|k| !entered.contains(k)));
             } else {
@@ -115,7 +120,13 @@ fn in_order(objects: Vec<Object>) -> Vec<Object> {
     out
 }
 
-async fn write(state: &ApiState, object: &Object) -> Result<(), ApiError> {
+/// Whether `key` is a child of `ancestor`, or a child's child.
+fn below(objects: &BTreeMap<Key, Object>, key: Key, ancestor: Key) -> bool {
+    let parent = |key: &Key| objects.get(key).and_then(|object| object.parent);
+    std::iter::successors(parent(&key), parent).take(MAX_DEPTH).any(|parent| parent == ancestor)
+}
+
+async fn write(state: &ApiState, object: &Object, alone: bool) -> Result<(), ApiError> {
     writable(object.object_type)?;
     for attempt in 0..ATTEMPTS {
         pause(attempt, object.uuid).await;
@@ -129,7 +140,10 @@ async fn write(state: &ApiState, object: &Object) -> Result<(), ApiError> {
             )));
         }
         let mut object = object.clone();
-        let mut plan = Plan::default();
+        // The objects were the system's before: what only it sets comes with them.
+        let mut plan = Plan::new(true);
+        plan.alone = alone;
+        plan.will_create(object.uuid);
         hooks::put(&mut Context { state, plan: &mut plan }, &mut object, None).await?;
         plan.put_object(&object, None)?;
         if let Outcome::Done = commit(state, plan, None).await? {

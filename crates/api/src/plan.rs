@@ -17,6 +17,8 @@ pub(crate) struct Plan {
     changes: Vec<Change>,
     /// Whether the system itself writes, and not a client: what only the system sets may be set.
     pub(crate) system: bool,
+    /// Whether the objects that come with a new one are written by themselves (an import has them, too).
+    pub(crate) alone: bool,
 }
 
 impl Plan {

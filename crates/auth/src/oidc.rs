@@ -208,13 +208,13 @@ fn pick<'a>(set: &'a JwkSet, kid: Option<&str>, algorithm: Algorithm) -> Option<
 fn fits(key: &Jwk, algorithm: Algorithm) -> bool {
     use jsonwebtoken::jwk::{AlgorithmParameters as Kind, EllipticCurve};
     let signs = key.common.public_key_use.as_ref().is_none_or(|u| *u == PublicKeyUse::Signature);
-    let declared = match (&key.common.key_algorithm, algorithm) {
-        (None, _) => true,
-        (Some(KeyAlgorithm::RS256), Algorithm::RS256) => true,
-        (Some(KeyAlgorithm::ES256), Algorithm::ES256) => true,
-        (Some(KeyAlgorithm::EdDSA), Algorithm::EdDSA) => true,
-        _ => false,
-    };
+    let declared = matches!(
+        (&key.common.key_algorithm, algorithm),
+        (None, _)
+            | (Some(KeyAlgorithm::RS256), Algorithm::RS256)
+            | (Some(KeyAlgorithm::ES256), Algorithm::ES256)
+            | (Some(KeyAlgorithm::EdDSA), Algorithm::EdDSA)
+    );
     let kind = match (&key.algorithm, algorithm) {
         (Kind::RSA(_), Algorithm::RS256) => true,
         (Kind::EllipticCurve(p), Algorithm::ES256) => p.curve == EllipticCurve::P256,

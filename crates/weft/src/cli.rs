@@ -62,7 +62,7 @@ pub(crate) enum Format {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Run the controller: REST API, store, compiler, control node, DNS
-    Controller(ControllerArgs),
+    Controller(Box<ControllerArgs>),
     /// Run the agent and forwarder of this host
     Vrouter(VrouterArgs),
     /// Make and test whole installations in network namespaces of this machine

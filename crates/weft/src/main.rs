@@ -89,7 +89,7 @@ fn log_to_stderr(cli: &Cli) {
 async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     let (target, format) = (&cli.target, cli.output);
     match cli.command {
-        Command::Controller(args) => controller::run(args).await.map(|()| ExitCode::SUCCESS),
+        Command::Controller(args) => controller::run(*args).await.map(|()| ExitCode::SUCCESS),
         Command::Vrouter(args) => vrouter::run(args).await.map(|()| ExitCode::SUCCESS),
         Command::Lab { command } => labs::run(command, format).await,
         Command::Store { command } => store_cmd::run(command).await,

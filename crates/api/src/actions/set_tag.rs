@@ -76,7 +76,7 @@ async fn read(
             "Invalid tag type {type_name} for object type address_group"
         )));
     }
-    if !several && !(add.is_empty() && delete.is_empty()) {
+    if !(several || add.is_empty() && delete.is_empty()) {
         return Err(ApiError::bad_request(format!(
             "Tag type {type_name} cannot be set multiple times on a same object."
         )));

@@ -183,7 +183,7 @@ fn system_references(
     let given: Refs = new.refs_to(to).iter().map(|r| (r.fq_name.clone(), r.clone())).collect();
     let held = old.is_some_and(|old| old.refs_to(to) == new.refs_to(to));
     let same = given.keys().eq(wanted.keys());
-    if !ctx.plan.system && !held && !same && !(old.is_none() && given.is_empty()) {
+    if !(ctx.plan.system || held || same || old.is_none() && given.is_empty()) {
         return Err(ApiError::bad_request(format!(
             "Cannot directly define {} of Firewall Rule {}: use '{field}' of its endpoints",
             to.refs_field(),

@@ -13,7 +13,7 @@ pub(super) async fn put(
     quota::check(new)?;
     if let Some(old) = old {
         quota::limits_changed(ctx, Some(new), old);
-    } else {
+    } else if !ctx.plan.alone {
         default_policy_set(ctx, new)?;
     }
     draft::switched(ctx, new, old).await

@@ -60,7 +60,7 @@ async fn tokens_are_made_listed_and_revoked_by_administrators_alone() {
     assert_eq!(made.status().as_u16(), 200);
     let made: Value = made.json().await.unwrap();
     let secret = made["secret"].as_str().unwrap();
-    assert_eq!(server.get("/projects", &[("x-auth-token", secret)]).await.0, 200);
+    assert_eq!(server.get("/obj-perms", &[("x-auth-token", secret)]).await.0, 200);
     let listed = server.get("/weft/tokens", &as_admin).await.1;
     assert!(listed.contains("\"ci\"") && !listed.contains(&secret[5..]) && !listed.contains("secret"));
     for (body, status, what) in [

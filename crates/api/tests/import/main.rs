@@ -78,6 +78,17 @@ async fn a_dump_is_taken_over() {
     assert_eq!(rows[&taken], uuid(11).to_string());
 }
 
+/// A row as compared: a project and its set of policies refer to each other, so the project is written twice, which shows
+/// in when it was last modified.
+fn unstamped(key: &str, value: &bytes::Bytes) -> bytes::Bytes {
+    if !key.starts_with("obj/project/") {
+        return value.clone();
+    }
+    let mut project: serde_json::Value = serde_json::from_slice(value).unwrap();
+    project["props"]["id_perms"].as_object_mut().unwrap().remove("last_modified");
+    project.to_string().into()
+}
+
 #[tokio::test]
 async fn objects_survive_export_and_import() {
     let (store, state, ..) = import(dump::parse(DUMP).unwrap().objects).await;
@@ -93,9 +104,13 @@ async fn objects_survive_export_and_import() {
     let same = |rows: &check::Rows| -> check::Rows {
         // Link rows and cursors are only hints.
         let kept = |key: &str| !key.starts_with("link/") && !key.starts_with("seq/");
-        rows.iter().filter(|(key, _)| kept(key)).map(|(k, v)| (k.clone(), v.clone())).collect()
+        rows.iter().filter(|(key, _)| kept(key)).map(|(k, v)| (k.clone(), unstamped(k, v))).collect()
     };
-    assert_eq!(same(&check::rows(&*other).await.unwrap()), same(&rows));
+    let (there, here) = (same(&check::rows(&*other).await.unwrap()), same(&rows));
+    let differ = there.iter().filter(|(k, v)| here.get(*k) != Some(v));
+    assert_eq!(differ.collect::<Vec<_>>(), vec![]);
+    let lost = here.iter().filter(|(k, v)| there.get(*k) != Some(v));
+    assert_eq!(lost.collect::<Vec<_>>(), vec![]);
     assert!(backup::first_key(&*other).await.unwrap().is_some());
 }
 
