@@ -33,7 +33,7 @@ impl Server {
 
     pub(crate) async fn start_with(config: AuthConfig, more: impl FnOnce(Access, PathBuf) -> Access) -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let raw: Arc<dyn Store> = Arc::new(EmbeddedStore::open(&directory.path().join("store")).unwrap());
+        let raw: Arc<dyn Store> = Arc::new(EmbeddedStore::open(directory.path().join("store")).unwrap());
         let sealed = SealedStore::open(Arc::clone(&raw), &directory.path().join("key")).await.unwrap();
         let store: Arc<dyn Store> = Arc::new(sealed);
         let tokens = Arc::new(Tokens::new(Arc::clone(&store)));

@@ -1,6 +1,8 @@
 //! The REST interface over an etcd cluster of one member: the suite of `rest`, each test below a prefix of its own.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+#[path = "../rest/actions.rs"]
+mod actions;
 #[path = "../rest/addresses.rs"]
 mod addresses;
 #[path = "../../../store/tests/common/cluster.rs"]
@@ -9,14 +11,34 @@ mod cluster;
 mod consistency;
 #[path = "../rest/derived.rs"]
 mod derived;
+#[path = "../rest/devices.rs"]
+mod devices;
+#[path = "../rest/drafts.rs"]
+mod drafts;
+#[path = "../rest/floating.rs"]
+mod floating;
 #[path = "../rest/harness.rs"]
 mod harness;
+#[path = "../rest/interfaces.rs"]
+mod interfaces;
 #[path = "../rest/lists.rs"]
 mod lists;
 #[path = "../rest/objects.rs"]
 mod objects;
+#[path = "../rest/policies.rs"]
+mod policies;
+#[path = "../rest/quotas.rs"]
+mod quotas;
 #[path = "../rest/round_trip.rs"]
 mod round_trip;
+#[path = "../rest/routers.rs"]
+mod routers;
+#[path = "../rest/services.rs"]
+mod services;
+#[path = "../rest/system.rs"]
+mod system;
+#[path = "../rest/tags.rs"]
+mod tags;
 #[path = "../rest/updates.rs"]
 mod updates;
 #[path = "../rest/watch.rs"]
