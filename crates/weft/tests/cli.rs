@@ -150,7 +150,7 @@ fn shop(world: &World) -> String {
 fn networks(world: &World, more: &str) {
     let a =
         format!("{{fq_name: default-domain:shop:a, {more} virtual_network_refs: [default-domain:shop:b]}}");
-    let b = "{fq_name: default-domain:shop:b, virtual_network_refs: [default-domain:shop:a]}";
+    let b = "{fq_name: default-domain:shop:b, is_provider_network: true, virtual_network_refs: [default-domain:shop:a]}";
     world.file("shop/below/30-networks.yaml", &format!("- virtual-network: {a}\n- virtual-network: {b}\n"));
 }
 

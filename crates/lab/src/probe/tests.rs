@@ -95,7 +95,7 @@ async fn a_stream_counts_what_is_lost() {
     pair.link("up");
     assert!(stream.becomes(Expect::Pass, Duration::from_secs(5)).await.is_some());
     let tally = stream.finish().await;
-    assert!(tally.lost() > 50 && tally.lost() < tally.sent, "{tally}");
+    assert!(tally.lost() > 0 && tally.lost() < tally.sent, "{tally}");
     assert_eq!(tally.lost(), tally.lost_forward, "{tally}");
 }
 
