@@ -173,7 +173,8 @@ mod tests {
         let mut b = make(ObjectType::VirtualNetwork, 2);
         a.parent = Some((project.object_type, project.uuid));
         b.parent = a.parent;
-        (refer(&mut a, &b), refer(&mut b, &a.clone()));
+        refer(&mut a, &b);
+        refer(&mut b, &a.clone());
         let mut port = make(ObjectType::VirtualMachineInterface, 0);
         refer(&mut port, &a);
         let order: Vec<Uuid> = in_order(vec![port.clone(), a, b, project.clone(), domain.clone()])

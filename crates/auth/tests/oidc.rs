@@ -1,5 +1,5 @@
 //! JWTs of a small issuer on the loopback interface, with keys made here.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::panic)]
 
 use axum::routing::get;
 use axum::{Json, Router};
