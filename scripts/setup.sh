@@ -72,7 +72,7 @@ ebpf_toolchain
 [ "$goal" = build ] && exit 0
 
 install "labs" iproute2 iputils-ping isc-dhcp-client procps
-install "the client test" python3 python3-venv
+install "the client tests" python3 python3-venv python3-dev
 install "the store test" etcd-server etcd-client util-linux
 [ "$goal" = test ] && exit 0
 
