@@ -409,35 +409,46 @@ fn filters_formats_and_contexts() {
 fn token_server(secret: &'static str) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
+    std::thread::spawn(move || listener.incoming().flatten().for_each(|stream| answer(stream, secret)));
+    url
+}
+
+/// The same over TLS, for clients with a certificate of the authority in a directory.
+fn tls_token_server(secret: &'static str, certs: &Path) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("https://{}", listener.local_addr().unwrap());
+    let config = weft_tls::server_config(&certs.join("server")).unwrap();
     std::thread::spawn(move || {
-        for mut stream in listener.incoming().flatten() {
-            let head = read_request(&stream).to_ascii_lowercase();
-            let token = format!("x-auth-token: {secret}");
-            let answer = match (head.starts_with("post "), head.contains(&token)) {
-                (true, _) if head.contains("\"password\":\"wrong\"") => {
-                    ("401 Unauthorized", String::new(), "{\"error\":{\"message\":\"no such password\"}}")
-                }
-                (true, _) => (
-                    "201 Created",
-                    format!("x-subject-token: {secret}\r\n"),
-                    "{\"token\":{\"expires_at\":\"2030-01-01T00:00:00Z\"}}",
-                ),
-                (false, true) => ("200 OK", String::new(), "{\"domains\":{\"count\":1}}"),
-                (false, false) => ("401 Unauthorized", String::new(), "Authentication required"),
-            };
-            let (status, header, body) = answer;
-            let length = body.len();
-            let text = format!(
-                "HTTP/1.1 {status}\r\n{header}content-length: {length}\r\nconnection: close\r\n\r\n{body}"
-            );
-            let _ = stream.write_all(text.as_bytes());
+        for stream in listener.incoming().flatten() {
+            let session = rustls::ServerConnection::new(std::sync::Arc::clone(&config)).unwrap();
+            answer(rustls::StreamOwned::new(session, stream), secret);
         }
     });
     url
 }
 
+fn answer(mut stream: impl std::io::Read + Write, secret: &str) {
+    let head = read_request(&mut stream).to_ascii_lowercase();
+    let token = format!("x-auth-token: {secret}");
+    let (status, header, body) = match (head.starts_with("post "), head.contains(&token)) {
+        (true, _) if head.contains("\"password\":\"wrong\"") => {
+            ("401 Unauthorized", String::new(), "{\"error\":{\"message\":\"no such password\"}}")
+        }
+        (true, _) => {
+            let body = "{\"token\":{\"expires_at\":\"2030-01-01T00:00:00Z\"}}";
+            ("201 Created", format!("x-subject-token: {secret}\r\n"), body)
+        }
+        (false, true) => ("200 OK", String::new(), "{\"domains\":{\"count\":1}}"),
+        (false, false) => ("401 Unauthorized", String::new(), "Authentication required"),
+    };
+    let length = body.len();
+    let text =
+        format!("HTTP/1.1 {status}\r\n{header}content-length: {length}\r\nconnection: close\r\n\r\n{body}");
+    let _ = stream.write_all(text.as_bytes()).and_then(|()| stream.flush());
+}
+
 /// Header and body of a request.
-fn read_request(stream: &std::net::TcpStream) -> String {
+fn read_request(stream: &mut impl std::io::Read) -> String {
     let (mut reader, mut text) = (BufReader::new(stream), String::new());
     while reader.read_line(&mut text).unwrap_or(0) > 2 {}
     let length = text
@@ -499,4 +510,29 @@ fn logging_in_stores_a_token_that_nobody_else_sees() {
     keystone("wrong").code(1).says("refuses user ada, project acme").says("no such password (401)");
     keystone("right").ok();
     world.weft(&["context", "list"]).ok().says("ada in project acme").says("2030-01-01");
+}
+
+#[test]
+fn https_servers_prove_who_they_are_and_so_do_clients() {
+    let world = World::new();
+    let certs = world.path("certs");
+    let nodes = ["--dir", &certs.display().to_string(), "server=127.0.0.1", "ada"];
+    world.weft(&[&["certs"], &nodes[..]].concat()).ok();
+    let url = tls_token_server("t0p-secret", &certs);
+    let token = world.file("token", "t0p-secret");
+    let file = |name: &str| certs.join(name).display().to_string();
+    let login = ["--context", "tls", "--server", &url, "login", "--oidc-token", &token];
+    let client = ["--cert", &file("ada/cert.pem"), "--key", &file("ada/key.pem")];
+    let ca = ["--ca", &file("ada/ca.pem")];
+
+    // Not signed by an authority of the system, or no certificate of the client's: nothing is stored.
+    world.weft(&[&login[..], &client[..]].concat()).code(1).says("cannot reach https://");
+    world.weft(&[&login[..], &ca[..]].concat()).code(1).says("cannot reach https://");
+    assert!(!std::fs::read_to_string(world.path("config/config.yaml")).unwrap().contains("t0p"));
+    world.weft(&[&login[..], &ca[..], &client[..]].concat()).ok().says("logged in to https://");
+    world.weft(&["context", "list"]).ok().says("tls");
+    let loud = world.weft(&[&["--insecure"], &login[..], &client[..]].concat());
+    loud.ok().says("is NOT CHECKED (insecure)");
+    let wrong = ["--ca", &file("ada/key.pem")];
+    world.weft(&[&login[..], &wrong[..]].concat()).code(1).says("ada/key.pem: no PEM certificate in it");
 }
