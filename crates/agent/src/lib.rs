@@ -35,5 +35,5 @@ pub mod services;
 mod settings;
 pub mod state;
 
-pub use run::{run, run_over};
+pub use run::{Interfaces, run, run_over};
 pub use settings::{AgentConfig, AgentError, MAX_CONTROLLERS};

@@ -1,16 +1,15 @@
 //! Starting the agent: opening what it needs and running its tasks until it is told to stop.
 
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use weft_dataplane::Limits;
 use weft_forwarder::{Datapath, Forwarder, Options};
+use weft_tls::ClientTls;
 
 use crate::controller;
 use crate::core::{AgentCore, CoreOptions};
@@ -35,27 +34,42 @@ const EVENTS: Duration = Duration::from_millis(100);
 /// Events read at once.
 const EVENT_BATCH: usize = 512;
 
-/// Run an agent over the kernel's forwarder until `shutdown`. The forwarder goes on without it.
+/// What the agent offers over HTTP. Whoever starts it opens the sockets: who may reach them is decided there.
+#[derive(Debug)]
+pub struct Interfaces {
+    /// Ports of plug-ins ([`crate::portipc`]).
+    pub ports: Router,
+    /// What the agent knows ([`crate::introspect`]).
+    pub introspect: Router,
+}
+
+/// Run an agent over the kernel's forwarder until `shutdown`. The forwarder goes on without it. `serve` opens sockets for
+/// the interfaces and returns when they are open.
 ///
 /// # Errors
 /// The forwarder cannot be loaded, a file, socket or interface cannot be used, or a certificate is bad.
-pub async fn run(config: AgentConfig, shutdown: CancellationToken) -> Result<(), AgentError> {
+pub async fn run<F: Future<Output = Result<(), AgentError>>>(
+    config: AgentConfig,
+    shutdown: CancellationToken,
+    serve: impl FnOnce(Interfaces) -> F,
+) -> Result<(), AgentError> {
     let options = Options::new(&config.bpf_dir);
     let limits = options.limits;
     let forwarder = tokio::task::spawn_blocking(move || Forwarder::open(&options)).await;
     let forwarder = forwarder.map_err(|e| AgentError::Setting(format!("loading the forwarder: {e}")))??;
-    run_over(config, Arc::new(forwarder), limits, shutdown).await
+    run_over(config, Arc::new(forwarder), limits, shutdown, serve).await
 }
 
 /// Run an agent over `datapath`, whose tables have the sizes `limits`.
 ///
 /// # Errors
 /// As [`run`].
-pub async fn run_over(
+pub async fn run_over<F: Future<Output = Result<(), AgentError>>>(
     config: AgentConfig,
     datapath: Arc<dyn Datapath>,
     limits: Limits,
     shutdown: CancellationToken,
+    serve: impl FnOnce(Interfaces) -> F,
 ) -> Result<(), AgentError> {
     let netlink = Netlink::open()?;
     let kernel_changes = kernel::changes()?;
@@ -85,7 +99,8 @@ pub async fn run_over(
             tracing::error!(%error, "services have stopped");
         }
     });
-    serve(&config, &agent, &mut tasks, &shutdown).await?;
+    let introspect = crate::introspect::router(agent.clone());
+    serve(Interfaces { ports: crate::portipc::router(agent), introspect }).await?;
     // The queue must not end while no controller is configured.
     let _events = events;
     Engine::new(parts).run(event_queue, command_queue, shutdown.clone()).await;
@@ -174,7 +189,7 @@ fn start_controllers(
     tasks: &mut JoinSet<()>,
     shutdown: &CancellationToken,
 ) -> Result<(), AgentError> {
-    let tls = config.certs.as_deref().map(weft_tls::client_config).transpose()?;
+    let tls = config.certs.as_deref().map(ClientTls::of_directory).transpose()?.map(Arc::new);
     for (controller, address) in config.controllers.iter().take(MAX_CONTROLLERS).enumerate() {
         let settings = controller::Settings {
             controller,
@@ -185,52 +200,6 @@ fn start_controllers(
         tasks.spawn(controller::run(settings, events.clone(), shutdown.clone()));
     }
     Ok(())
-}
-
-/// Open the listening sockets (so that errors are told at the start) and serve them.
-async fn serve(
-    config: &AgentConfig,
-    agent: &AgentHandle,
-    tasks: &mut JoinSet<()>,
-    shutdown: &CancellationToken,
-) -> Result<(), AgentError> {
-    let ports = crate::portipc::router(agent.clone());
-    let introspect = crate::introspect::router(agent.clone());
-    for (address, router) in [(config.listen_port_ipc, &ports), (config.listen_introspect, &introspect)] {
-        let Some(address) = address else { continue };
-        let bound = TcpListener::bind(address).await;
-        let listener = bound.map_err(|e| AgentError::io(format!("listening on {address}"), e))?;
-        let (router, token) = (router.clone(), shutdown.clone());
-        tasks.spawn(async move {
-            let served = axum::serve(listener, router).with_graceful_shutdown(token.cancelled_owned());
-            if let Err(error) = served.await {
-                tracing::error!(%error, "REST");
-            }
-        });
-    }
-    if let Some(path) = &config.socket {
-        let listener = unix_socket(path)?;
-        let (router, token): (Router, _) = (ports.merge(introspect), shutdown.clone());
-        tasks.spawn(async move {
-            let served = axum::serve(listener, router).with_graceful_shutdown(token.cancelled_owned());
-            if let Err(error) = served.await {
-                tracing::error!(%error, "REST on the socket");
-            }
-        });
-    }
-    Ok(())
-}
-
-fn unix_socket(path: &Path) -> Result<UnixListener, AgentError> {
-    let failed = |e| AgentError::io(format!("socket {}", path.display()), e);
-    if let Some(dir) = path.parent() {
-        std::fs::create_dir_all(dir).map_err(failed)?;
-    }
-    match std::fs::remove_file(path) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(failed(error)),
-        _ => {}
-    }
-    UnixListener::bind(path).map_err(failed)
 }
 
 /// Age flows in small steps.

@@ -27,12 +27,6 @@ pub struct AgentConfig {
     pub bpf_dir: PathBuf,
     /// Directory with `ca.pem`, `cert.pem` and `key.pem`; `None` for XMPP without TLS.
     pub certs: Option<PathBuf>,
-    /// Address of the port REST interface; `None` for none on TCP.
-    pub listen_port_ipc: Option<SocketAddr>,
-    /// Address of the introspection; `None` for none on TCP.
-    pub listen_introspect: Option<SocketAddr>,
-    /// Unix socket that serves both; `None` for none.
-    pub socket: Option<PathBuf>,
 }
 
 /// The agent cannot start or go on.

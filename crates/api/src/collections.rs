@@ -23,7 +23,7 @@ pub(crate) async fn update(
     let id = uuid(body.get("uuid").unwrap_or(&Value::Null), "uuid")?;
     let updates = body.get("updates").and_then(Value::as_array);
     let updates = updates.ok_or_else(|| ApiError::bad_request("Bad Request, no 'updates' in POST body"))?;
-    let object_type = state.type_of(id).await?;
+    let object_type = state.type_for(&caller, id).await?;
     let object_type = object_type.ok_or_else(|| ApiError::not_found(format!("UUID {id} not found")))?;
     let fields = updates.iter().filter_map(|update| update.get("field").and_then(Value::as_str));
     caller.allowed(Operation::Update, object_type.name(), fields)?;
@@ -193,6 +193,9 @@ pub(crate) async fn get(
     let object_type = state.type_of(id).await?.ok_or_else(missing)?;
     caller.allowed(Operation::Read, object_type.name(), [])?;
     let object = state.find(object_type, id).await?.ok_or_else(missing)?;
+    if object_type.info().derived && !authz::may(&state, &caller, &object, Access::READ).await? {
+        return Err(missing());
+    }
     authz::require(&state, &caller, &object, Access::READ).await?;
     let mut out = Map::new();
     for name in fields {

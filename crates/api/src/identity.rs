@@ -9,11 +9,12 @@ use crate::audit::Audit;
 use crate::limits::Buckets;
 use crate::tls::Peer;
 use axum::Router;
-use axum::extract::{Request, State};
+use axum::extract::{FromRequestParts, Request, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
+use std::convert::Infallible;
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
 use std::time::Instant;
@@ -39,6 +40,24 @@ const OPEN: &[&str] = &["/", "/documentation", "/openapi.json", "/docs"];
 /// The name of a request, in its answer and in the logs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RequestId(pub String);
+
+/// The credential a request was let in with, for those that last; none where nobody was asked for one.
+#[derive(Clone, Default)]
+pub(crate) struct Shown(Option<Arc<str>>);
+
+impl Shown {
+    pub(crate) fn credential(&self) -> Option<&str> {
+        self.0.as_deref()
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Shown {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        Ok(parts.extensions.get::<Self>().cloned().unwrap_or_default())
+    }
+}
 
 /// Who is let in, how often, and where writes are recorded.
 pub struct Access {
@@ -100,24 +119,26 @@ impl Access {
         }
     }
 
-    async fn admit(&self, request: &Parts, peer: Peer) -> Result<Arc<Identity>, Response> {
+    async fn admit(&self, request: &Parts, peer: Peer) -> Result<(Arc<Identity>, Shown), Response> {
+        let unasked = |identity| Ok((Arc::new(identity), Shown::default()));
         let Some(authenticator) = &self.authenticator else {
-            return Ok(Arc::new(Identity::local("anonymous")));
+            return unasked(Identity::local("anonymous"));
         };
         if let Peer::Unix { uid: Some(uid) } = peer
             && (uid == 0 || uid == self.own_uid)
         {
-            return Ok(Arc::new(Identity::local(format!("uid {uid}"))));
+            return unasked(Identity::local(format!("uid {uid}")));
         }
         let open = is_open(request);
-        let identity = match credential(&request.headers) {
-            None if open => return Ok(Arc::new(Identity::anonymous())),
+        let credential = credential(&request.headers);
+        let identity = match &credential {
+            None if open => return unasked(Identity::anonymous()),
             None => Err(AuthError::Denied("Authentication required: send X-Auth-Token".to_owned())),
-            Some(credential) => self.known(authenticator, &credential, peer).await?,
+            Some(credential) => self.known(authenticator, credential, peer).await?,
         };
         match identity {
-            Ok(identity) => Ok(identity),
-            Err(_) if open => Ok(Arc::new(Identity::anonymous())),
+            Ok(identity) => Ok((identity, Shown(credential.map(Arc::from)))),
+            Err(_) if open => unasked(Identity::anonymous()),
             Err(error) => Err(refusal(&error, authenticator)),
         }
     }
@@ -237,13 +258,14 @@ pub async fn layer(State(access): State<Arc<Access>>, request: Request, next: Ne
     let (method, path) = (parts.method.clone(), parts.uri.path().to_owned());
     let mut user = String::new();
     let mut response = match access.admit(&parts, peer).await {
-        Ok(identity) => {
+        Ok((identity, shown)) => {
             user.clone_from(&identity.user);
             if access.too_often(&identity) {
                 too_many(format!("too many requests of {user}"))
             } else {
                 parts.extensions.insert(RequestId(id.clone()));
                 parts.extensions.insert(identity);
+                parts.extensions.insert(shown);
                 next.run(Request::from_parts(parts, body)).await
             }
         }

@@ -48,7 +48,7 @@ pub use import::{Imported, import};
 pub use limits::MAX_JSON_DEPTH;
 pub use serve::{Limits, Serving, serve, serve_with, whole_bodies};
 pub use state::ApiState;
-pub use tls::{Connection, Peer, ServerConfig};
+pub use tls::{Connection, Peer, ServerTls};
 pub use view::DerivedView;
 
 use axum::Router;

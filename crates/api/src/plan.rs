@@ -2,6 +2,7 @@
 
 use crate::ApiError;
 use crate::audit::{self, Change};
+use crate::authz::Caller;
 use bytes::Bytes;
 use std::collections::BTreeMap;
 use uuid::Uuid;
@@ -19,12 +20,19 @@ pub(crate) struct Plan {
     pub(crate) system: bool,
     /// Whether the objects that come with a new one are written by themselves (an import has them, too).
     pub(crate) alone: bool,
+    /// Whose write it is, where names in properties are to be resolved as this caller may know of them.
+    pub(crate) caller: Option<Caller>,
 }
 
 impl Plan {
     /// A plan of a client, or of the system itself.
     pub(crate) fn new(system: bool) -> Self {
         Self { system, ..Self::default() }
+    }
+
+    /// A plan of somebody.
+    pub(crate) fn of(caller: Option<&Caller>) -> Self {
+        Self { caller: caller.cloned(), ..Self::default() }
     }
 
     /// Adds a comparison; of two for the same key the stricter one counts.

@@ -99,7 +99,7 @@ pub(crate) async fn relax(
     let get = |name: &str| body.get(name).unwrap_or(&Value::Null);
     let (id, target) = (uuid(get("uuid"), "uuid")?, uuid(get("ref-uuid"), "ref-uuid")?);
     let missing = |id| ApiError::not_found(format!("UUID {id} not found"));
-    let from = state.type_of(id).await?.ok_or_else(|| missing(id))?;
+    let from = state.type_for(&caller, id).await?.ok_or_else(|| missing(id))?;
     caller.allowed(Operation::Update, from.name(), [])?;
     let object = state.find(from, id).await?.ok_or_else(|| missing(id))?;
     authz::require(&state, &caller, &object, Access::WRITE).await?;

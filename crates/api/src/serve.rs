@@ -3,7 +3,7 @@
 //! Connections are bounded; a client that does not send its header or body in time, or does not take its answer, is
 //! cut off. The bounds are [`Limits`].
 
-use crate::tls::{Connection, Peer, ServerConfig, handshake};
+use crate::tls::{Connection, Peer, ServerTls, handshake};
 use crate::{ApiError, MAX_BODY_BYTES};
 use axum::Router;
 use axum::body::{Body, HttpBody};
@@ -56,7 +56,7 @@ pub struct Serving {
     /// What clients are allowed.
     pub limits: Limits,
     /// With it, clients must speak TLS.
-    pub tls: Option<Arc<ServerConfig>>,
+    pub tls: Option<Arc<ServerTls>>,
 }
 
 /// Serves without TLS until `stop` resolves; bodies are read before the router sees a request.
@@ -113,8 +113,8 @@ pub async fn serve_with<L>(
 
 async fn connection<I: Connection>(io: I, router: Router, serving: Serving, watcher: Watcher) {
     let (peer, limits) = (io.peer(), serving.limits);
-    let Some(config) = serving.tls else { return speak(io, peer, router, limits, watcher).await };
-    match handshake(io, config, limits.header).await {
+    let Some(tls) = serving.tls else { return speak(io, peer, router, limits, watcher).await };
+    match handshake(io, tls.current(), limits.header).await {
         Ok(io) => speak(io, peer.with_tls(), router, limits, watcher).await,
         Err(error) => tracing::debug!(%peer, error, "no TLS connection"),
     }

@@ -1,7 +1,7 @@
 //! What all requests share: the store, the view of derived objects, and hints where to look for free numbers.
 
 use crate::alloc::Cursors;
-use crate::authz::{AaaMode, Authz, Policy};
+use crate::authz::{AaaMode, Authz, Caller, Policy};
 use crate::identity::Access;
 use crate::watch::Hub;
 use crate::{ApiError, DerivedSource};
@@ -206,6 +206,11 @@ impl ApiState {
             return Ok(Some(object_type));
         }
         Ok(self.derived_current().await?.type_of(uuid).map(|(object_type, _)| object_type))
+    }
+
+    /// The type of what a caller wants to write: what is derived can be guessed, and is only administrators' to know of.
+    pub(crate) async fn type_for(&self, caller: &Caller, uuid: Uuid) -> Result<Option<ObjectType>, ApiError> {
+        if caller.is_admin() { self.type_of(uuid).await } else { self.stored_type_of(uuid).await }
     }
 
     /// All entries below a prefix, page by page.

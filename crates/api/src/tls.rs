@@ -5,7 +5,8 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
 
-pub use rustls::ServerConfig;
+use rustls::ServerConfig;
+pub use weft_tls::ServerTls;
 
 /// The other side of a connection: an extension of every request that [`crate::serve`] hands on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

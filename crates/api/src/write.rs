@@ -87,6 +87,7 @@ pub(crate) async fn create(
         pause(attempt, uuid).await;
         let mut object = prepare(state, caller, object_type, uuid, input).await?;
         let mut plan = Plan::new(input.system);
+        plan.caller = Some(caller.clone());
         plan.will_create(uuid);
         hooks::put(&mut Context { state, plan: &mut plan }, &mut object, None).await?;
         stamp(&mut object, None);
@@ -178,11 +179,20 @@ pub(crate) async fn mutate(
     uuid: Uuid,
     edit: &(dyn Fn(&mut Object) -> Result<(), ApiError> + Sync),
 ) -> Result<Object, ApiError> {
+    mutate_by(state, None, (object_type, uuid), edit).await
+}
+
+async fn mutate_by(
+    state: &ApiState,
+    caller: Option<&Caller>,
+    (object_type, uuid): (ObjectType, Uuid),
+    edit: &(dyn Fn(&mut Object) -> Result<(), ApiError> + Sync),
+) -> Result<Object, ApiError> {
     writable(object_type)?;
     for attempt in 0..ATTEMPTS {
         pause(attempt, uuid).await;
         let loaded = state.require(object_type, uuid).await?;
-        let mut plan = Plan::default();
+        let mut plan = Plan::of(caller);
         let mut ctx = Context { state, plan: &mut plan };
         // Where policies are drafted, the draft of the object is changed instead.
         let Editable { object: old, stored } = hooks::editable(&mut ctx, loaded).await?;
@@ -210,11 +220,11 @@ pub(crate) async fn mutate_as(
     (object_type, uuid): (ObjectType, Uuid),
     edit: &(dyn Fn(&mut Object) -> Result<(), ApiError> + Sync),
 ) -> Result<Object, ApiError> {
-    mutate(state, object_type, uuid, &|object| {
+    let edit = |object: &mut Object| {
         authz::writes(caller, object)?;
         edit(object)
-    })
-    .await
+    };
+    mutate_by(state, Some(caller), (object_type, uuid), &edit).await
 }
 
 /// Changes an object as the body of a PUT says.
@@ -263,6 +273,8 @@ pub(crate) async fn delete(
         pause(attempt, uuid).await;
         let mut plan = Plan::default();
         let loaded = state.require(object_type, uuid).await?;
+        authz::deletes(caller, &loaded.object)?;
+        plan.caller = Some(caller.clone());
         let drafted = hooks::draft_delete(&mut Context { state, plan: &mut plan }, &loaded).await?;
         if !drafted {
             plan_delete(state, caller, &mut plan, (object_type, uuid), view).await?;

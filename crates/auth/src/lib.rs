@@ -18,7 +18,6 @@ mod identity;
 mod keystone;
 mod oidc;
 mod seal;
-mod secrets;
 mod token;
 mod tokens;
 
@@ -30,7 +29,6 @@ pub use identify::{Identify, Identifying, Unidentified};
 pub use identity::{DEFAULT_ADMIN_ROLE, Identity, IdentityKind};
 pub use keystone::Keystone;
 pub use oidc::Oidc;
-pub use seal::{SealKey, SealedStore};
-pub use secrets::{MASK, is_secret, mask};
+pub use seal::{SealKey, SealedStore, has_plain_secrets, plain_secrets};
 pub use token::{NewToken, Secret, TokenRecord};
 pub use tokens::{PREFIX, Tokens};

@@ -1,12 +1,11 @@
 //! Secrets are encrypted on their way into the store, and decrypted on their way out (ADR 0031).
 //!
 //! AES-256-GCM with a key from a file, a random nonce per value, bound to the key of the row it is in: a value moved to
-//! another object does not open. Only secrets ([`crate::is_secret`]) are encrypted, so that everything else can be
+//! another object does not open. Only secrets ([`weft_model::secrets`]) are encrypted, so that everything else can be
 //! inspected, compared and repaired as it is.
 
 use crate::AuthError;
 use crate::credential::hex;
-use crate::secrets::{each_secret, may_have_secrets};
 use aws_lc_rs::aead::{AES_256_GCM, Aad, Nonce, RandomizedNonceKey};
 use aws_lc_rs::rand;
 use bytes::Bytes;
@@ -17,6 +16,8 @@ use std::io::{ErrorKind, Write};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 use std::sync::Arc;
+use weft_model::Object;
+use weft_model::secrets::{each_secret, may_have_secrets};
 use weft_store::{
     BoxFuture, Compare, Entry, EntryStream, Event, EventKind, Limits, Op, Range, Revision, Store, StoreError,
     Txn, TxnResult, WatchBatch, WatchStream,
@@ -33,6 +34,8 @@ const OBJECTS: &str = weft_store::layout::OBJECTS;
 /// The row that shows whether the key at hand is the installation's.
 const CHECK: &str = "auth/seal-check";
 const CHECK_TEXT: &str = "weft";
+/// Rows read at a time.
+const PAGE: usize = 1024;
 
 /// The key that seals secrets.
 pub struct SealKey(RandomizedNonceKey);
@@ -120,6 +123,18 @@ impl SealKey {
         }
     }
 
+    /// Seals what is a secret in a row and not sealed yet; `None` if there is nothing to do.
+    fn seal_rest(&self, row: &str, bytes: &Bytes) -> Result<Option<Bytes>, StoreError> {
+        if !has_plain_secrets(bytes) {
+            return Ok(None);
+        }
+        let seal = |key: &Self, row: &str, text: &str| match text.starts_with(MARK) {
+            true => Ok(text.to_owned()),
+            false => key.seal(row, text),
+        };
+        self.each(row, bytes, seal).map(Some)
+    }
+
     fn seal_row(&self, row: &str, bytes: Bytes) -> Result<Bytes, StoreError> {
         let text = std::str::from_utf8(&bytes).unwrap_or_default();
         if row.starts_with(OBJECTS) && may_have_secrets(text) {
@@ -198,6 +213,67 @@ impl SealedStore {
             return Err(AuthError::Config(message));
         }
         Ok(Self { inner, key: Arc::new(key) })
+    }
+}
+
+/// How many rows hold secrets that are not sealed.
+///
+/// # Errors
+/// If the store fails.
+pub async fn plain_secrets(store: &dyn Store) -> Result<usize, StoreError> {
+    let (mut found, mut after) = (0, None::<String>);
+    loop {
+        let page = store.range(OBJECTS, after.as_deref(), PAGE).await?;
+        found += page.entries.iter().filter(|entry| has_plain_secrets(&entry.value)).count();
+        after = page.entries.last().map(|entry| entry.key.clone()).or(after);
+        if !page.more {
+            return Ok(found);
+        }
+    }
+}
+
+/// Whether the JSON of an object holds secrets that are not sealed.
+pub fn has_plain_secrets(json: &[u8]) -> bool {
+    let mut found = false;
+    if may_have_secrets(std::str::from_utf8(json).unwrap_or_default())
+        && let Ok(mut value) = serde_json::from_slice::<Value>(json)
+    {
+        each_secret(&mut value, &mut |text| found |= !text.starts_with(MARK));
+    }
+    found
+}
+
+impl SealedStore {
+    /// Seals secrets that were written without this layer (a backup from before, say); how many rows had any.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub async fn seal_what_is_plain(&self) -> Result<usize, StoreError> {
+        let (mut sealed, mut after) = (0, None::<String>);
+        loop {
+            let page = self.inner.range(OBJECTS, after.as_deref(), PAGE).await?;
+            for entry in &page.entries {
+                let Some(value) = self.key.seal_rest(&entry.key, &entry.value)? else { continue };
+                let same = Compare::unchanged(entry.key.clone(), entry.mod_revision);
+                let txn = Txn::new().when(same).then(Op::put(entry.key.clone(), value));
+                // Who wrote it meanwhile did so through this layer.
+                sealed += usize::from(matches!(self.inner.txn(txn).await?, TxnResult::Committed(_)));
+            }
+            after = page.entries.last().map(|entry| entry.key.clone()).or(after);
+            if !page.more {
+                return Ok(sealed);
+            }
+        }
+    }
+
+    /// The properties and attributes of an object as they were before this store, with this key, sealed them (an export).
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`] if they were sealed with another key.
+    pub fn opened(&self, object: Object) -> Result<Object, StoreError> {
+        let row = weft_store::layout::object_key(object.object_type, object.uuid);
+        let bytes = weft_store::layout::encode(&object)?;
+        weft_store::layout::decode(&self.key.open_row(&row, bytes)?)
     }
 }
 
@@ -314,6 +390,24 @@ mod tests {
             }
         }
         assert!(seen.iter().all(|value| value.contains("hunter2")), "{seen:?}");
+    }
+
+    #[tokio::test]
+    async fn what_was_written_before_there_was_a_key_is_sealed_once() {
+        let directory = tempfile::tempdir().unwrap();
+        let (raw, store) = sealed(directory.path()).await;
+        let other = ROW.replace('1', "2");
+        let plain =
+            r#"{"display_name":"password","annotations":{"key_value_pair":[{"key":"a","value":"b"}]}}"#;
+        raw.txn(Txn::new().then(Op::put(ROW, OBJECT)).then(Op::put("obj/project/3", plain))).await.unwrap();
+        store.txn(Txn::new().then(Op::put(other.clone(), OBJECT))).await.unwrap();
+        assert_eq!(store.seal_what_is_plain().await.unwrap(), 1);
+        assert_eq!(store.seal_what_is_plain().await.unwrap(), 0);
+        for row in [ROW, &other] {
+            assert!(!text(&raw.get(row).await.unwrap().unwrap().value).contains("hunter2"));
+            assert!(text(&store.get(row).await.unwrap().unwrap().value).contains("hunter2"));
+        }
+        assert_eq!(text(&raw.get("obj/project/3").await.unwrap().unwrap().value), plain);
     }
 
     #[tokio::test]

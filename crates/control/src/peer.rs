@@ -5,6 +5,7 @@
 //! the control task no more is taken than [`HIGH_WATER`] bytes wait to be written.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::{Buf, BytesMut};
@@ -12,6 +13,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::{mpsc, oneshot};
 use tokio_rustls::TlsAcceptor;
+use weft_tls::ServerTls;
 use weft_xmpp::fsm::{Input, Output, Session};
 use weft_xmpp::stanza::Stanza;
 
@@ -56,7 +58,7 @@ pub(crate) struct Connection {
     pub(crate) id: SessionId,
     pub(crate) address: SocketAddr,
     pub(crate) session: Session,
-    pub(crate) acceptor: Option<TlsAcceptor>,
+    pub(crate) tls: Option<Arc<ServerTls>>,
     pub(crate) events: mpsc::Sender<Event>,
     /// Stanzas from the control task; the sender goes there with [`Event::Up`].
     pub(crate) stanzas: (Option<mpsc::Sender<Stanza>>, mpsc::Receiver<Stanza>),
@@ -102,9 +104,10 @@ impl Connection {
     }
 
     async fn serve_tls(&mut self, stream: TcpStream) -> End {
-        let Some(acceptor) = self.acceptor.clone() else {
+        let Some(tls) = &self.tls else {
             return End::Closed("TLS is not configured".to_owned());
         };
+        let acceptor = TlsAcceptor::from(tls.current());
         let deadline = self.session.next_timeout().map(tokio::time::Instant::from_std);
         let deadline =
             deadline.unwrap_or_else(|| tokio::time::Instant::now() + weft_xmpp::fsm::CONNECT_TIMEOUT);

@@ -11,11 +11,11 @@ use futures::StreamExt;
 use serde_json::Value;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
-use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use weft_store::Store;
 use weft_store::pages::{self, Piece};
+use weft_tls::ServerTls;
 use weft_xmpp::fsm::{Session, SessionConfig};
 use weft_xmpp::stanza::Stanza;
 
@@ -41,7 +41,7 @@ const TICK: (Duration, Duration) = (Duration::from_millis(50), Duration::from_se
 /// A control node ready to run.
 pub struct Control {
     listener: TcpListener,
-    acceptor: Option<TlsAcceptor>,
+    tls: Option<Arc<ServerTls>>,
     config: ControlConfig,
     store: Arc<dyn Store>,
     node: Node,
@@ -111,8 +111,8 @@ impl Control {
         config: ControlConfig,
         store: Arc<dyn Store>,
     ) -> Result<(Self, ControlHandle), ControlError> {
-        let acceptor = match &config.certs {
-            Some(dir) => Some(TlsAcceptor::from(weft_tls::server_config(dir)?)),
+        let tls = match &config.certs {
+            Some(dir) => Some(Arc::new(ServerTls::of_directory(dir)?)),
             None => None,
         };
         let address = config.listen_xmpp;
@@ -122,7 +122,7 @@ impl Control {
         let (node, compiled) = Node::new(config.timers, Instant::now());
         let (sender, queries) = mpsc::channel(MAX_QUERIES);
         let handle = ControlHandle { compiled, queries: sender, address };
-        Ok((Control { listener, acceptor, config, store, node, queries }, handle))
+        Ok((Control { listener, tls, config, store, node, queries }, handle))
     }
 
     /// Serves agents until `shutdown` is cancelled; then ends all sessions.
@@ -133,7 +133,7 @@ impl Control {
         let stop = shutdown.child_token();
         let listener = Listener {
             listener: self.listener,
-            acceptor: self.acceptor,
+            tls: self.tls,
             hold: Arc::clone(&hold),
             events: events_in,
             tracker: tracker.clone(),
@@ -158,7 +158,7 @@ fn tick(quiet: Duration) -> Duration {
 /// Accepts connections and starts a task for each.
 struct Listener {
     listener: TcpListener,
-    acceptor: Option<TlsAcceptor>,
+    tls: Option<Arc<ServerTls>>,
     /// Hold time in force, in milliseconds.
     hold: Arc<AtomicU64>,
     events: mpsc::Sender<Event>,
@@ -196,14 +196,14 @@ impl Listener {
             tracing::debug!(%error, "TCP_NODELAY");
         }
         let hold_time = Duration::from_millis(self.hold.load(Ordering::Relaxed));
-        let config = SessionConfig { tls: self.acceptor.is_some(), hold_time, ..SessionConfig::server() };
+        let config = SessionConfig { tls: self.tls.is_some(), hold_time, ..SessionConfig::server() };
         let (sender, receiver) = mpsc::channel(WINDOW);
         let (close_sender, close_receiver) = oneshot::channel();
         Connection {
             id,
             address,
             session: Session::server(config),
-            acceptor: self.acceptor.clone(),
+            tls: self.tls.clone(),
             events: self.events.clone(),
             stanzas: (Some(sender), receiver),
             close: (Some(close_sender), close_receiver),

@@ -18,6 +18,7 @@ mod route_target;
 pub mod defaults;
 pub mod objects;
 pub mod schema;
+pub mod secrets;
 pub mod types;
 pub mod validate;
 

@@ -2,7 +2,7 @@
 //! turned into numbers, unknown keys refused.
 
 use crate::schema::{PropInfo, PropKind, StructInfo, ValueType, element_key};
-use crate::{ModelError, ObjectType};
+use crate::{ModelError, ObjectType, secrets};
 use serde_json::{Map, Value};
 use std::net::IpAddr;
 
@@ -56,12 +56,29 @@ pub fn is_xml_char(c: char) -> bool {
 }
 
 fn error(input: &Value, path: &str, reason: impl Into<String>) -> ModelError {
-    let shown = input.to_string();
+    let shown = match secrets::is_secret_path(path) {
+        true => secrets::MASK.to_owned(),
+        false => {
+            let mut input = input.clone();
+            secrets::mask(&mut input);
+            input.to_string()
+        }
+    };
     let value = match shown.char_indices().nth(SHOWN_VALUE_CHARS) {
         Some((end, _)) => format!("{}...", &shown[..end]),
         None => shown,
     };
     ModelError::Value { path: path.to_owned(), value, reason: reason.into() }
+}
+
+/// The same error without the value.
+fn hidden(error: ModelError) -> ModelError {
+    match error {
+        ModelError::Value { path, reason, .. } => {
+            ModelError::Value { path, value: secrets::MASK.to_owned(), reason }
+        }
+        other => other,
+    }
 }
 
 fn boolean(input: &Value, path: &str) -> Result<Value, ModelError> {
@@ -128,7 +145,9 @@ fn structure(info: &StructInfo, input: &Value, path: &str) -> Result<Value, Mode
         if field_value.is_null() {
             continue;
         }
-        if let Some(checked) = value(&field.value, field_value, &format!("{path}.{name}"))? {
+        let checked = value(&field.value, field_value, &format!("{path}.{name}"));
+        let checked = if secrets::is_secret_pair(fields) { checked.map_err(hidden)? } else { checked? };
+        if let Some(checked) = checked {
             out.insert(field.name.to_owned(), checked);
         }
     }

@@ -4,6 +4,8 @@
 //! show a certificate of the same certificate authority; a controller further requires that an agent's certificate carries
 //! the name the agent calls itself ([`peer_names`]).
 //!
+//! Whoever listens or connects uses [`ServerTls`] or [`ClientTls`], which notice renewed files.
+//!
 //! What always holds: private keys are written with mode 0600, and a file appears whole or not at all.
 
 mod config;
@@ -11,9 +13,11 @@ mod error;
 mod files;
 mod issue;
 mod names;
+mod reload;
 
 pub use config::{client_config, http_config, server_config};
 pub use error::TlsError;
 pub use files::{CA_CERTIFICATE, CA_KEY, CERTIFICATE, KEY};
 pub use issue::{make_ca, make_node_cert};
 pub use names::peer_names;
+pub use reload::{ClientTls, INTERVAL, Reloading, ServerTls};

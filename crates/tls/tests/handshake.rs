@@ -6,10 +6,12 @@ use std::io::{self, Read, Write};
 use std::net::IpAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
 
 use rustls::pki_types::ServerName;
-use rustls::{ClientConnection, ServerConnection};
-use weft_tls::{client_config, make_ca, make_node_cert, peer_names, server_config};
+use rustls::{ClientConfig, ClientConnection, ServerConfig, ServerConnection};
+use weft_tls::{ClientTls, ServerTls, client_config, make_ca, make_node_cert, peer_names, server_config};
 
 /// Passes bytes until both sides are done or one refuses.
 fn handshake(server_dir: &Path, client_dir: &Path, to: &str) -> Result<Vec<String>, rustls::Error> {
@@ -84,4 +86,53 @@ fn broken_files_are_named() {
     let error = server_config(dir.path()).unwrap_err().to_string();
     assert!(error.contains("cert.pem"), "{error}");
     assert!(peer_names(&b"nonsense".as_slice().into()).is_err());
+}
+
+#[test]
+fn a_listener_takes_up_a_new_authority_for_its_clients() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = |name: &str| dir.path().join(name);
+    for ca in ["ca", "new-ca"] {
+        make_ca(&at(ca)).unwrap();
+        make_node_cert(&at(ca), "n", &[], &at(ca).join("n")).unwrap();
+    }
+    let node = at("node");
+    make_node_cert(&at("ca"), "n", &[], &node).unwrap();
+    let tls = ServerTls::of_directory(&node).unwrap().every(Duration::ZERO);
+    let patient = ServerTls::of_directory(&node).unwrap();
+    let first = tls.current();
+    assert!(Arc::ptr_eq(&first, &tls.current()), "what has not changed is not read again");
+    std::fs::write(node.join("ca.pem"), "nonsense").unwrap();
+    assert!(Arc::ptr_eq(&first, &tls.current()), "what cannot be used does not count");
+    std::fs::remove_file(node.join("ca.pem")).unwrap();
+    assert!(Arc::ptr_eq(&first, &tls.current()), "nor does nothing at all");
+    make_node_cert(&at("new-ca"), "n", &[], &node).unwrap();
+    let second = tls.current();
+    assert!(!Arc::ptr_eq(&first, &second));
+    assert!(!Arc::ptr_eq(&first, &patient.current()) && !Arc::ptr_eq(&second, &patient.current()));
+    let old_client = ClientTls::of_directory(&at("ca/n")).unwrap().current();
+    let new_client = ClientTls::of_directory(&at("new-ca/n")).unwrap().current();
+    assert!(meet(&second, &new_client) && !meet(&second, &old_client) && meet(&first, &old_client));
+}
+
+/// Whether a server and a client shake hands: both check the other's certificate.
+fn meet(server: &Arc<ServerConfig>, client: &Arc<ClientConfig>) -> bool {
+    let name = ServerName::try_from("n").unwrap();
+    let mut client = ClientConnection::new(Arc::clone(client), name).unwrap();
+    let mut server = ServerConnection::new(Arc::clone(server)).unwrap();
+    for _ in 0..10 {
+        let mut bytes = Vec::new();
+        client.write_tls(&mut bytes).unwrap();
+        let _ = server.read_tls(&mut bytes.as_slice()).unwrap();
+        if server.process_new_packets().is_err() {
+            return false;
+        }
+        bytes.clear();
+        server.write_tls(&mut bytes).unwrap();
+        let _ = client.read_tls(&mut bytes.as_slice()).unwrap();
+        if client.process_new_packets().is_err() {
+            return false;
+        }
+    }
+    !server.is_handshaking() && !client.is_handshaking()
 }

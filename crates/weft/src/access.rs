@@ -1,19 +1,18 @@
 //! Who may talk to the controller: flags, and what is made of them at the start.
 
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Context;
 use clap::{Args, ValueEnum};
-use weft_api::{AaaMode, Access, Audit, Authz, Rotation, ServerConfig};
+use weft_api::{AaaMode, Access, Audit, Authz, Rotation};
 use weft_auth::{AuthConfig, Authenticator, SealedStore, Tokens};
 use weft_store::Store;
 
+use crate::store_cmd::SEAL_FILE;
+
 /// File of the audit log in the data directory.
 const AUDIT_FILE: &str = "audit.jsonl";
-/// File of the sealing key in the data directory.
-const SEAL_FILE: &str = "seal.key";
 /// `--audit-log` for none.
 const NO_AUDIT: &str = "none";
 
@@ -57,50 +56,7 @@ pub(crate) struct AccessArgs {
     #[arg(long, value_name = "RATE", default_value_t = 1000)]
     pub(crate) rate_limit: u32,
     #[command(flatten)]
-    pub(crate) tls: TlsArgs,
-}
-
-/// TLS of REST interface and introspection. Without flags: from `--certs` where they listen beyond loopback.
-#[derive(Debug, Args)]
-pub(crate) struct TlsArgs {
-    /// Certificate (PEM) of the REST interface and introspection
-    #[arg(long, value_name = "FILE", requires = "tls_key")]
-    pub(crate) tls_cert: Option<PathBuf>,
-    /// Its private key (PEM)
-    #[arg(long, value_name = "FILE", requires = "tls_cert")]
-    pub(crate) tls_key: Option<PathBuf>,
-    /// Clients must also show a certificate of this authority (PEM)
-    #[arg(long, value_name = "FILE", requires = "tls_cert")]
-    pub(crate) tls_client_ca: Option<PathBuf>,
-    /// HTTP without TLS even beyond loopback: tokens and configuration can be read on the way
-    #[arg(long, conflicts_with = "tls_cert")]
-    pub(crate) plain_http: bool,
-}
-
-impl TlsArgs {
-    /// What a listener at that address speaks; `None`: plain HTTP.
-    pub(crate) fn config(
-        &self,
-        address: SocketAddr,
-        certs: Option<&Path>,
-    ) -> anyhow::Result<Option<Arc<ServerConfig>>> {
-        if let (Some(cert), Some(key)) = (&self.tls_cert, &self.tls_key) {
-            let config = weft_tls::http_config(cert, key, self.tls_client_ca.as_deref());
-            return config.map(Some).context("TLS of the REST interface");
-        }
-        if address.ip().is_loopback() {
-            return Ok(None);
-        }
-        if self.plain_http {
-            tracing::warn!(%address, "HTTP WITHOUT TLS: tokens and configuration can be read on the way");
-            return Ok(None);
-        }
-        let certs = certs.with_context(|| {
-            format!("{address} is beyond loopback: give --tls-cert and --tls-key, --certs, or --plain-http")
-        })?;
-        let (cert, key) = (certs.join(weft_tls::CERTIFICATE), certs.join(weft_tls::KEY));
-        weft_tls::http_config(&cert, &key, None).map(Some).context("TLS of the REST interface")
-    }
+    pub(crate) tls: crate::listen::TlsArgs,
 }
 
 impl AccessArgs {
@@ -154,29 +110,4 @@ fn show_first(token: &str) {
          Send it as X-Auth-Token. `weft token create` on the api socket makes more, `weft token revoke administrator` \
          ends it.\n"
     );
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn tls(plain_http: bool) -> TlsArgs {
-        TlsArgs { tls_cert: None, tls_key: None, tls_client_ca: None, plain_http }
-    }
-
-    #[test]
-    fn beyond_loopback_there_is_tls_unless_told_otherwise() {
-        let directory = tempfile::tempdir().unwrap();
-        weft_tls::make_ca(directory.path()).unwrap();
-        let node = directory.path().join("n");
-        weft_tls::make_node_cert(directory.path(), "n", &[], &node).unwrap();
-        let (inside, beyond) = ("127.0.0.1:1".parse().unwrap(), "0.0.0.0:1".parse().unwrap());
-        assert!(tls(false).config(inside, Some(&node)).unwrap().is_none());
-        assert!(tls(false).config(beyond, Some(&node)).unwrap().is_some());
-        assert!(tls(true).config(beyond, Some(&node)).unwrap().is_none());
-        assert!(tls(false).config(beyond, None).unwrap_err().to_string().contains("--plain-http"));
-        let (tls_cert, tls_key) = (Some(node.join("cert.pem")), Some(node.join("key.pem")));
-        let given = TlsArgs { tls_cert, tls_key, ..tls(false) };
-        assert!(given.config(inside, None).unwrap().is_some());
-    }
 }

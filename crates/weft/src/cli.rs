@@ -265,6 +265,8 @@ pub(crate) struct VrouterArgs {
     /// Unix socket with both
     #[arg(long, value_name = "PATH")]
     pub(crate) socket: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) tls: crate::listen::TlsArgs,
 }
 
 #[derive(Debug, Args)]

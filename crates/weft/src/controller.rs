@@ -53,7 +53,7 @@ pub(crate) async fn run(args: ControllerArgs) -> anyhow::Result<()> {
     let introspect = weft_api::identity::administrators_only(introspect, state.access());
     let certs = args.certs.as_deref();
     for (address, router) in [(args.listen_api, &api), (args.listen_introspect, &introspect)] {
-        let tls = args.access.tls.config(address, certs)?;
+        let tls = args.access.tls.controller(address, certs)?;
         serve_tcp(address, router.clone(), tls, &tasks, stop.clone()).await?;
     }
     if let Some(path) = &args.api_socket {

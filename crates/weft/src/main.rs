@@ -11,6 +11,7 @@ mod filters;
 mod inspect;
 mod kinds;
 mod labs;
+mod listen;
 mod object_args;
 mod objects;
 mod output;

@@ -11,7 +11,7 @@ use tokio::net::{TcpListener, UnixListener};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use weft_api::{Limits, ServerConfig, Serving};
+use weft_api::{Limits, ServerTls, Serving};
 
 /// Cancelled at SIGTERM, SIGINT or SIGHUP.
 pub(crate) fn shutdown_signal() -> anyhow::Result<CancellationToken> {
@@ -32,7 +32,7 @@ pub(crate) fn shutdown_signal() -> anyhow::Result<CancellationToken> {
 pub(crate) async fn serve_tcp(
     address: SocketAddr,
     router: Router,
-    tls: Option<Arc<ServerConfig>>,
+    tls: Option<Arc<ServerTls>>,
     tasks: &TaskTracker,
     stop: CancellationToken,
 ) -> anyhow::Result<()> {

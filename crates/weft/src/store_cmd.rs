@@ -11,9 +11,13 @@ use clap::{Args, Subcommand};
 use futures::StreamExt;
 use serde_json::Value;
 use weft_api::{ApiState, DerivedView};
+use weft_auth::{SealedStore, plain_secrets};
 use weft_model::Object;
+use weft_model::secrets::each_secret;
 use weft_store::{Store, backup, check, dump};
 
+/// File of the sealing key in a controller's data directory.
+pub(crate) const SEAL_FILE: &str = "seal.key";
 /// Directory of the embedded store in a controller's data directory.
 const EMBEDDED: &str = "weft.redb";
 
@@ -28,6 +32,8 @@ pub(crate) enum StoreCommand {
         /// Delete what is in the store first
         #[arg(long)]
         force: bool,
+        #[command(flatten)]
+        seal: SealArgs,
     },
     /// Check that objects, names, children, references and allotted numbers agree; fails if they do not
     Check {
@@ -43,7 +49,36 @@ pub(crate) enum StoreCommand {
     #[command(after_help = "\
 A dump is what db_json_exim --export-to writes (unpack it first: gunzip). Objects keep uuids, numbers, addresses and route
 targets; what cannot be taken over is listed, and makes the command end with status 3.")]
-    Import(FileArgs),
+    Import {
+        #[command(flatten)]
+        file: FileArgs,
+        #[command(flatten)]
+        seal: SealArgs,
+    },
+}
+
+/// How secrets are kept.
+#[derive(Debug, Args)]
+pub(crate) struct SealArgs {
+    /// File of the key that secrets in the store are sealed with; made if the store has none yet [default: that of the
+    /// controller in whose data directory the store is]
+    #[arg(long, value_name = "FILE")]
+    seal_key: Option<PathBuf>,
+}
+
+impl SealArgs {
+    /// The store with its secrets sealed.
+    async fn seal(&self, args: &StoreArgs, store: Arc<dyn Store>) -> anyhow::Result<SealedStore> {
+        let location = Path::new(&args.store);
+        let data = match location.join(EMBEDDED).is_dir() {
+            true => Some(location),
+            false => location.parent().filter(|_| location.ends_with(EMBEDDED)),
+        };
+        let own = || data.map(|directory| directory.join(SEAL_FILE));
+        let path = self.seal_key.clone().or_else(own);
+        let path = path.context("there are secrets: give --seal-key, the controllers' key file")?;
+        SealedStore::open(store, &path).await.context("sealing secrets in the store")
+    }
 }
 
 /// Which store.
@@ -66,10 +101,10 @@ pub(crate) struct FileArgs {
 pub(crate) async fn run(command: StoreCommand) -> anyhow::Result<ExitCode> {
     match command {
         StoreCommand::Backup(args) => save(&args).await,
-        StoreCommand::Restore { file, force } => restore(&file, force).await,
+        StoreCommand::Restore { file, force, seal } => restore(&file, force, &seal).await,
         StoreCommand::Check { store, repair } => verify(&store, repair).await,
         StoreCommand::Export(args) => export(&args).await,
-        StoreCommand::Import(args) => import(&args).await,
+        StoreCommand::Import { file, seal } => import(&file, &seal).await,
     }
 }
 
@@ -117,7 +152,7 @@ async fn save(args: &FileArgs) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-async fn restore(args: &FileArgs, force: bool) -> anyhow::Result<ExitCode> {
+async fn restore(args: &FileArgs, force: bool, seal: &SealArgs) -> anyhow::Result<ExitCode> {
     let file = args.file.display();
     if args.file == Path::new("-") {
         bail!("a backup is read twice, so it must be a file");
@@ -131,6 +166,10 @@ async fn restore(args: &FileArgs, force: bool) -> anyhow::Result<ExitCode> {
         other => other.with_context(|| format!("{file}"))?,
     };
     eprintln!("{} entries restored from {file}", summary.entries);
+    if plain_secrets(&*store).await? > 0 {
+        let sealed = seal.seal(&args.store, store).await?.seal_what_is_plain().await?;
+        eprintln!("secrets of {sealed} objects sealed: they were not in the backup");
+    }
     Ok(ExitCode::SUCCESS)
 }
 
@@ -174,16 +213,24 @@ async fn export(args: &FileArgs) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-async fn import(args: &FileArgs) -> anyhow::Result<ExitCode> {
+async fn import(args: &FileArgs, seal: &SealArgs) -> anyhow::Result<ExitCode> {
     let file = args.file.display();
     let mut text = Vec::new();
     input(&args.file)?.read_to_end(&mut text)?;
     let json: Value = serde_json::from_slice(&text).with_context(|| format!("{file} is not JSON"))?;
     drop(text);
-    let found = read_objects(json).with_context(|| format!("{file}"))?;
-    let store = open(&args.store, false).await?;
+    let mut found = read_objects(json).with_context(|| format!("{file}"))?;
+    let mut store = open(&args.store, false).await?;
     if let Some(key) = backup::first_key(&*store).await? {
         bail!("the store is not empty ({key} is there): import before the controller's first start");
+    }
+    if found.objects.iter().any(has_secrets) {
+        let sealed = seal.seal(&args.store, store).await?;
+        let objects = std::mem::take(&mut found.objects).into_iter().map(|object| sealed.opened(object));
+        found.objects = objects.collect::<Result<_, _>>().with_context(|| {
+            format!("{file} is the export of an installation with another key: copy it, and name it with --seal-key")
+        })?;
+        store = Arc::new(sealed);
     }
     let state = ApiState::new(Arc::clone(&store), DerivedView::start(Arc::clone(&store)));
     let imported = weft_api::import(&state, found.objects).await.map_err(|e| anyhow::anyhow!("{e}"))?;
@@ -197,6 +244,13 @@ async fn import(args: &FileArgs) -> anyhow::Result<ExitCode> {
     let findings = check::check(&check::rows(&*store).await?);
     findings.iter().for_each(|finding| println!("{}: {}", finding.key, finding.what));
     Ok(if left.is_empty() && findings.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(3) })
+}
+
+/// Whether an object holds secrets, sealed or not.
+fn has_secrets(object: &Object) -> bool {
+    let mut found = false;
+    each_secret(&mut object.to_json(), &mut |_| found = true);
+    found
 }
 
 /// The objects of either kind of file.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use anyhow::Context;
 use serde_json::Value;
 use weft_client::config::{Config, Secret};
-use weft_client::{Api, Endpoint, HttpClient, config};
+use weft_client::{Access, Api, Endpoint, HttpClient, config};
 use weft_model::{ObjectType, defaults};
 
 use crate::cli::TargetArgs;
@@ -15,6 +15,8 @@ use crate::output::Paint;
 pub(crate) struct Target {
     pub(crate) api: Api,
     agents: BTreeMap<String, Endpoint>,
+    /// For agents: certificates, and never the token, which is the controller's.
+    access: Access,
 }
 
 /// The context that a command line, the environment and the configuration file choose.
@@ -53,18 +55,21 @@ impl Target {
     pub(crate) fn new(args: &TargetArgs) -> anyhow::Result<Self> {
         let context = context(args)?;
         warn(&context);
-        Ok(Self { api: Api::new(context.client()?), agents: context.agents })
+        let access = Access { token: None, ..context.access() };
+        Ok(Self { api: Api::new(context.client()?), agents: context.agents, access })
     }
 
     /// Clients of the agents, all or one: those of the context, the others at their virtual-router's address.
     pub(crate) async fn agents(&self, only: Option<&str>) -> anyhow::Result<BTreeMap<String, HttpClient>> {
         let mut endpoints = self.agents.clone();
+        // Beyond loopback agents want TLS and a certificate; who has none can only mean those started with --plain-http.
+        let scheme = if self.access.cert.is_some() { "https" } else { "http" };
         if only.is_none_or(|host| !endpoints.contains_key(host)) {
             for router in self.api.list(ObjectType::VirtualRouter, true).await? {
                 let name = router["fq_name"].as_array().and_then(|n| n.last()).and_then(Value::as_str);
                 let address = router["virtual_router_ip_address"].as_str();
                 if let (Some(name), Some(address)) = (name, address) {
-                    let url = format!("http://{address}:{}", defaults::AGENT_INTROSPECT_PORT);
+                    let url = format!("{scheme}://{address}:{}", defaults::AGENT_INTROSPECT_PORT);
                     endpoints.entry(name.to_owned()).or_insert(Endpoint::Http(url));
                 }
             }
@@ -75,6 +80,9 @@ impl Target {
                 endpoints.remove(host).with_context(|| format!("no host named {host}; known: {known}"))?;
             endpoints = [(host.to_owned(), found)].into();
         }
-        endpoints.into_iter().map(|(name, endpoint)| Ok((name, HttpClient::new(endpoint)?))).collect()
+        endpoints
+            .into_iter()
+            .map(|(name, endpoint)| Ok((name, HttpClient::with_access(endpoint, &self.access)?)))
+            .collect()
     }
 }

@@ -160,7 +160,7 @@ impl<'a> Link<'a> {
             return Err("already secured".to_owned());
         };
         let name = ServerName::from(self.settings.address.ip());
-        let handshake = TlsConnector::from(tls).connect(name, stream);
+        let handshake = TlsConnector::from(tls.current()).connect(name, stream);
         match tokio::time::timeout(TLS_TIMEOUT, handshake).await {
             Err(_) => Err("TLS handshake timed out".to_owned()),
             Ok(Err(error)) => Err(format!("TLS handshake: {error}")),

@@ -9,9 +9,9 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use rustls::ClientConfig;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
+use weft_tls::ClientTls;
 use weft_xmpp::stanza::Stanza;
 
 use crate::core::ToController;
@@ -68,7 +68,7 @@ pub struct Settings {
     /// This host's name.
     pub name: String,
     /// Certificates; `None` for no TLS.
-    pub tls: Option<Arc<ClientConfig>>,
+    pub tls: Option<Arc<ClientTls>>,
 }
 
 /// Keep a session with one controller until `shutdown`.

@@ -151,7 +151,7 @@ fn change(change: &Change) -> Value {
     // Masked only now: of a changed password it is to be seen that it changed.
     let masked = |fields: Option<Map<String, Value>>| {
         let mut value = fields.map_or(Value::Null, Value::Object);
-        weft_auth::mask(&mut value);
+        weft_model::secrets::mask(&mut value);
         value
     };
     json!({

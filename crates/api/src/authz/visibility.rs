@@ -87,17 +87,30 @@ pub(crate) async fn require(
     object: &Object,
     wanted: Access,
 ) -> Result<(), ApiError> {
-    if may(state, caller, object, wanted).await? {
+    let access = access(state, caller, object).await?;
+    if access.allows(wanted) {
         return Ok(());
     }
+    if is_guessable(object) && !access.allows(Access::READ) {
+        return Err(unknown(object));
+    }
     Err(refusal(object, wanted))
+}
+
+/// Whether an object's identity follows from its name, so that saying that it is there would tell that the name is.
+fn is_guessable(object: &Object) -> bool {
+    object.object_type.info().derived
+}
+
+fn unknown(object: &Object) -> ApiError {
+    ApiError::not_found(format!("No {} object found for id {}", object.object_type, object.uuid))
 }
 
 /// The answer to somebody who named an object by uuid and may not do this with it.
 pub(super) fn refusal(object: &Object, wanted: Access) -> ApiError {
     let (object_type, uuid) = (object.object_type, object.uuid);
     if !perms::user_visible(object) {
-        return ApiError::not_found(format!("No {object_type} object found for id {uuid}"));
+        return unknown(object);
     }
     ApiError::forbidden(format!("Permission denied to {} {object_type} {uuid}", wanted.verb()))
 }
@@ -126,7 +139,7 @@ pub(crate) async fn target(
             if access.allows(Access::LINK) {
                 return Ok(reference);
             }
-            if input.uuid.is_some() || access.allows(Access::READ) {
+            if input.uuid.is_some() && !is_guessable(&object) || access.allows(Access::READ) {
                 return Err(refusal(&object, Access::LINK));
             }
             resolve::unknown_reference(to, input)

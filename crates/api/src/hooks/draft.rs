@@ -244,7 +244,7 @@ async fn not_referred_to(ctx: &mut Context<'_>, object: &Object) -> Result<(), A
         let last = drafted.map_or(referrer.object, |draft| draft.object);
         let refers = last.refs_to(object.object_type).iter().any(|r| r.uuid == object.uuid);
         if refers && !(is_draft(&last) && is_state(&last, "deleted")) {
-            blockers.push(format!("{} {} ({})", last.object_type, last.fq_name, last.uuid));
+            blockers.push(ctx.called(&last));
         }
     }
     if blockers.is_empty() {

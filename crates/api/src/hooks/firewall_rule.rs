@@ -3,6 +3,7 @@
 use super::values::{at, items, prop, text};
 use super::{Context, draft, protocols, tag, tag_type};
 use crate::ApiError;
+use crate::authz::Access;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use weft_model::{FqName, Object, ObjectType, Reference};
@@ -26,7 +27,7 @@ pub(super) async fn put(
     match_tags(ctx, new).await?;
     let (mut tags, mut groups) = (Refs::new(), Refs::new());
     for name in ENDPOINTS {
-        endpoint(ctx, new, name, &mut tags, &mut groups).await?;
+        endpoint(ctx, (new, old), name, &mut tags, &mut groups).await?;
     }
     system_references(ctx, new, old, ObjectType::Tag, tags, "tags")?;
     system_references(ctx, new, old, ObjectType::AddressGroup, groups, "address_group")
@@ -86,7 +87,7 @@ type Refs = BTreeMap<FqName, Reference>;
 /// Checks one end; notes what it refers to.
 async fn endpoint(
     ctx: &Context<'_>,
-    new: &mut Object,
+    (new, old): (&mut Object, Option<&Object>),
     name: &str,
     tags: &mut Refs,
     groups: &mut Refs,
@@ -104,7 +105,7 @@ async fn endpoint(
     }
     let mut ids = Vec::new();
     for tag_name in items(&end, &["tags"]) {
-        let (reference, id) = find_tag(ctx, new, name, tag_name.as_str().unwrap_or_default()).await?;
+        let (reference, id) = find_tag(ctx, (new, old), name, tag_name.as_str().unwrap_or_default()).await?;
         ids.push(id);
         tags.insert(reference.fq_name.clone(), reference);
     }
@@ -122,12 +123,13 @@ async fn endpoint(
         let missing = || {
             ApiError::not_found(format!("{name}.address_group: No Address Group object found for {group}"))
         };
-        let uuid = ctx.state.by_name(ObjectType::AddressGroup, &fq_name).await?.ok_or_else(missing)?;
+        let uuid = ctx.target(ObjectType::AddressGroup, &fq_name, old).await?.ok_or_else(missing)?;
         groups.insert(fq_name.clone(), Reference { uuid, fq_name, attr: None });
     }
     if let Some(network) = text(&end, "virtual_network").filter(|network| *network != "any") {
         let fq_name = FqName::from(network);
-        if ctx.state.by_name(ObjectType::VirtualNetwork, &fq_name).await?.is_none() {
+        let held = old.and_then(|old| text(prop(old, name), "virtual_network")) == Some(network);
+        if !held && ctx.named(ObjectType::VirtualNetwork, &fq_name, Access::READ).await?.is_none() {
             return Err(ApiError::bad_request(format!(
                 "{name}.virtual_network: No Virtual Network object found for {network}"
             )));
@@ -149,7 +151,7 @@ fn is_given(value: &Value) -> bool {
 /// The tag an end names: `global:type=value` is a global one, `type=value` one of the rule's own scope.
 async fn find_tag(
     ctx: &Context<'_>,
-    new: &Object,
+    (new, old): (&Object, Option<&Object>),
     end: &str,
     name: &str,
 ) -> Result<(Reference, u64), ApiError> {
@@ -165,7 +167,7 @@ async fn find_tag(
         }
     };
     let missing = || ApiError::not_found(format!("{end}.tags: tag {fq_name} does not exist"));
-    let uuid = ctx.state.by_name(ObjectType::Tag, &fq_name).await?.ok_or_else(missing)?;
+    let uuid = ctx.target(ObjectType::Tag, &fq_name, old).await?.ok_or_else(missing)?;
     let found = ctx.state.load(ObjectType::Tag, uuid).await?.ok_or_else(missing)?;
     let id = tag::number(&found.object)?;
     Ok((Reference { uuid, fq_name, attr: None }, id))

@@ -27,6 +27,7 @@ mod rules;
 mod security_group;
 mod service;
 mod service_group;
+mod sight;
 mod tag;
 mod tag_type;
 mod values;
@@ -97,7 +98,7 @@ async fn put_network(ctx: &mut Context<'_>, new: &mut Object, old: Option<&Objec
         T::FloatingIpPool => floating_ip::put_pool(ctx, new).await,
         T::FloatingIp | T::AliasIp => floating_ip::put(ctx, new, old).await,
         T::LogicalRouter => logical_router::put(ctx, new, old).await,
-        T::VirtualDns => virtual_dns::put_server(ctx.state, new).await,
+        T::VirtualDns => virtual_dns::put_server(ctx, new, old).await,
         T::VirtualDnsRecord => virtual_dns::put_record(new),
         T::RouteTable => routing::route_table(new, "routes"),
         T::InterfaceRouteTable => routing::route_table(new, "interface_route_table_routes"),

@@ -12,7 +12,7 @@ pub(super) async fn put(
     new: &mut Object,
     old: Option<&Object>,
 ) -> Result<(), ApiError> {
-    dns_server(ctx, new).await?;
+    dns_server(ctx, new, old).await?;
     let before = old.map(specs).transpose()?.unwrap_or_default();
     let mut wanted = specs(new)?;
     let method: Option<String> = property(new, "ipam_subnet_method")?;
@@ -46,7 +46,7 @@ pub(super) fn specs(object: &Object) -> Result<Vec<IpamSubnetType>, ApiError> {
 }
 
 /// A virtual DNS server is named in the management property; readers follow the reference.
-async fn dns_server(ctx: &mut Context<'_>, new: &mut Object) -> Result<(), ApiError> {
+async fn dns_server(ctx: &mut Context<'_>, new: &mut Object, old: Option<&Object>) -> Result<(), ApiError> {
     let management: Option<IpamType> = property(new, "network_ipam_mgmt")?;
     let Some(management) = management else { return Ok(()) };
     if management.ipam_dns_method.as_deref() != Some("virtual-dns-server") {
@@ -54,7 +54,7 @@ async fn dns_server(ctx: &mut Context<'_>, new: &mut Object) -> Result<(), ApiEr
     }
     let name = management.ipam_dns_server.and_then(|s| s.virtual_dns_server_name).unwrap_or_default();
     let fq_name = FqName::from(name.as_str());
-    let Some(uuid) = ctx.state.by_name(ObjectType::VirtualDns, &fq_name).await? else {
+    let Some(uuid) = ctx.target(ObjectType::VirtualDns, &fq_name, old).await? else {
         return Err(ApiError::bad_request(format!("virtual_dns_server_name {name:?} does not exist")));
     };
     new.refs.insert(ObjectType::VirtualDns, vec![Reference { uuid, fq_name, attr: None }]);

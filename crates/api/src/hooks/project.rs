@@ -1,7 +1,9 @@
 //! project: limits, draft mode, and its default application-policy-set.
 
+use super::values::prop;
 use super::{Context, application_policy_set, companion, draft, quota};
 use crate::ApiError;
+use serde_json::Value;
 use uuid::Uuid;
 use weft_model::{Object, ObjectType, Reference};
 
@@ -11,6 +13,14 @@ pub(super) async fn put(
     old: Option<&Object>,
 ) -> Result<(), ApiError> {
     quota::check(new)?;
+    let limited = ctx.plan.caller.as_ref().is_some_and(|caller| !caller.is_admin());
+    if limited && prop(new, "quota") != old.map_or(&Value::Null, |old| prop(old, "quota")) {
+        // Its members may write it; limits that those raise who are limited are none.
+        return Err(ApiError::forbidden(format!(
+            "Permission denied: quota of project {} is changed by administrators",
+            new.fq_name
+        )));
+    }
     if let Some(old) = old {
         quota::limits_changed(ctx, Some(new), old);
     } else if !ctx.plan.alone {

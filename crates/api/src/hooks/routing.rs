@@ -98,10 +98,11 @@ pub(super) async fn network_vpns(
             let Some(router) = ctx.state.load(ObjectType::LogicalRouter, router.uuid).await? else {
                 continue;
             };
-            if let Some(vpn) = router.object.refs_to(ObjectType::Bgpvpn).first() {
+            if !router.object.refs_to(ObjectType::Bgpvpn).is_empty() {
                 return Err(ApiError::bad_request(format!(
-                    "Network {} is linked to a logical router which is associated to bgpvpn(s): {} has {}",
-                    new.fq_name, router.object.fq_name, vpn.fq_name
+                    "Network {} is linked to a logical router which is associated to bgpvpn(s): {}",
+                    new.fq_name,
+                    ctx.called(&router.object)
                 )));
             }
         }
@@ -131,10 +132,11 @@ pub(super) async fn router_vpns(
         let networks = loaded.map(|l| l.object.refs_to(ObjectType::VirtualNetwork).to_vec());
         for network in networks.unwrap_or_default() {
             let loaded = ctx.state.load(ObjectType::VirtualNetwork, network.uuid).await?;
-            if let Some(vpn) = loaded.and_then(|l| l.object.refs_to(ObjectType::Bgpvpn).first().cloned()) {
+            if let Some(network) = loaded.filter(|l| !l.object.refs_to(ObjectType::Bgpvpn).is_empty()) {
                 return Err(ApiError::bad_request(format!(
-                    "Router {} is linked to virtual network(s) which is/are associated to bgpvpn(s): {} has {}",
-                    new.fq_name, network.fq_name, vpn.fq_name
+                    "Router {} is linked to virtual network(s) which is/are associated to bgpvpn(s): {}",
+                    new.fq_name,
+                    ctx.called(&network.object)
                 )));
             }
         }

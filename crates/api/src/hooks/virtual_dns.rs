@@ -1,12 +1,18 @@
 //! virtual-DNS and virtual-DNS-record: names and data that a DNS server can serve.
 
-use super::property;
-use crate::{ApiError, ApiState};
+use super::values::{at, prop};
+use super::{Context, property};
+use crate::ApiError;
+use crate::authz::Access;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use weft_model::types::{VirtualDnsRecordType, VirtualDnsType};
 use weft_model::{FqName, Object, ObjectType};
 
-pub(super) async fn put_server(state: &ApiState, new: &Object) -> Result<(), ApiError> {
+pub(super) async fn put_server(
+    ctx: &Context<'_>,
+    new: &Object,
+    old: Option<&Object>,
+) -> Result<(), ApiError> {
     let data: VirtualDnsType = property(new, "virtual_DNS_data")?.unwrap_or_default();
     let domain = data.domain_name.unwrap_or_default();
     if !is_name(&domain, false) {
@@ -19,7 +25,11 @@ pub(super) async fn put_server(state: &ApiState, new: &Object) -> Result<(), Api
     if next.parse::<IpAddr>().is_ok() {
         return Ok(());
     }
-    if state.by_name(ObjectType::VirtualDns, &FqName::from(next.as_str())).await?.is_none() {
+    let held = old.is_some_and(|old| {
+        at(prop(old, "virtual_DNS_data"), &["next_virtual_DNS"]).as_str() == Some(next.as_str())
+    });
+    let name = FqName::from(next.as_str());
+    if !held && ctx.named(ObjectType::VirtualDns, &name, Access::READ).await?.is_none() {
         let message =
             format!("next_virtual_DNS {next:?} is neither an address nor a virtual-DNS that exists");
         return Err(ApiError::bad_request(message));

@@ -4,13 +4,15 @@ use super::Views;
 use super::hub::{Next, Step};
 use super::sight::Watcher;
 use super::snapshot::{Progress, Snapshot};
+use super::standing::Standing;
 use crate::authz::Caller;
+use crate::identity::Shown;
 use crate::{ApiError, ApiState};
 use bytes::Bytes;
 use futures::{Stream, StreamExt};
 use std::convert::Infallible;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::{OwnedSemaphorePermit, watch};
 use weft_model::Object;
 use weft_store::{Revision, WatchStream};
@@ -38,6 +40,9 @@ enum Phase {
 pub(super) struct Client {
     state: ApiState,
     watcher: Watcher,
+    standing: Standing,
+    /// When the client was last told something.
+    said: Instant,
     views: Views,
     newest: watch::Receiver<Revision>,
     phase: Phase,
@@ -52,13 +57,14 @@ impl Client {
     /// A client that has seen revision `from`, or nothing.
     pub(super) async fn new(
         state: ApiState,
-        caller: Caller,
+        (caller, shown): (Caller, Shown),
         views: Views,
         from: Option<Revision>,
         place: OwnedSemaphorePermit,
     ) -> Result<Self, ApiError> {
         state.hub().start(state.store()).await?;
         let newest = state.hub().newest();
+        let standing = Standing::new(&state, shown, caller.shared_identity());
         let watcher = Watcher::new(&state, caller);
         let phase = match from {
             None => Phase::Snapshot(Box::new(Snapshot::new(&views))),
@@ -69,7 +75,19 @@ impl Client {
             Some(_) => Phase::Live,
         };
         let position = from.unwrap_or_default();
-        Ok(Self { state, watcher, views, newest, phase, position, shown: None, _place: place })
+        let said = Instant::now();
+        Ok(Self {
+            state,
+            watcher,
+            standing,
+            said,
+            views,
+            newest,
+            phase,
+            position,
+            shown: None,
+            _place: place,
+        })
     }
 
     /// The bytes of the response.
@@ -83,6 +101,13 @@ impl Client {
     /// The next bytes; `None` ends the stream, and the client comes again.
     async fn next(&mut self) -> Option<Bytes> {
         loop {
+            if matches!(self.phase, Phase::Over) {
+                return None;
+            }
+            if let Some(reason) = self.standing.ended().await {
+                self.phase = Phase::Over;
+                return Some(event("END", &reason));
+            }
             match self.watcher.still_holds(&self.state).await {
                 Ok(true) => {}
                 Ok(false) => return None,
@@ -93,7 +118,7 @@ impl Client {
             }
             let told = match &mut self.phase {
                 Phase::Resync(reason) => {
-                    let event = resync(reason);
+                    let event = event("RESYNC", reason);
                     self.watcher.forget();
                     self.phase = Phase::Snapshot(Box::new(Snapshot::new(&self.views)));
                     Ok(Some(event))
@@ -104,7 +129,10 @@ impl Client {
                 Phase::Over => return None,
             };
             match told {
-                Ok(Some(bytes)) => return Some(bytes),
+                Ok(Some(bytes)) => {
+                    self.said = Instant::now();
+                    return Some(bytes);
+                }
                 Ok(None) => {}
                 Err(error) => {
                     tracing::warn!(error = %error.message, "a watch is cut off");
@@ -155,13 +183,16 @@ impl Client {
             return Ok(None);
         }
         let position = self.position;
-        match tokio::time::timeout(KEEPALIVE, self.newest.wait_for(|newest| *newest > position)).await {
+        let silence = KEEPALIVE.saturating_sub(self.said.elapsed());
+        let patience = silence.min(self.standing.due());
+        match tokio::time::timeout(patience, self.newest.wait_for(|newest| *newest > position)).await {
             Ok(Ok(_)) => Ok(None),
             Ok(Err(_)) => {
                 self.phase = Phase::Over;
                 Ok(None)
             }
-            Err(_) => Ok(Some(Bytes::from_static(b":\n\n"))),
+            Err(_) if self.said.elapsed() >= KEEPALIVE => Ok(Some(Bytes::from_static(b":\n\n"))),
+            Err(_) => Ok(None),
         }
     }
 
@@ -229,7 +260,8 @@ impl Client {
 /// Why a client has to start over.
 const TOO_OLD: &str = "the changes since then are no longer kept";
 
-fn resync(reason: &str) -> Bytes {
+/// An event about the stream itself.
+fn event(name: &str, reason: &str) -> Bytes {
     let data = serde_json::json!({"reason": reason});
-    Bytes::from(format!("event: RESYNC\ndata: {data}\n\n"))
+    Bytes::from(format!("event: {name}\ndata: {data}\n\n"))
 }

@@ -5,6 +5,8 @@
 //! `?revision=`) goes on exactly where it was. What can not be told change by change any more is told as `RESYNC`,
 //! followed by fresh `init` events: the client forgets what it knew.
 //!
+//! A stream whose token has expired or was revoked ends within seconds, with `END` as its last event.
+//!
 //! One watch of the store feeds all clients (hub.rs). A client is a position in the sequence of changes and nothing
 //! else (client.rs): it costs no memory however slow it is, and no task; it is served when its connection takes bytes.
 
@@ -12,11 +14,13 @@ mod client;
 mod hub;
 mod sight;
 mod snapshot;
+mod standing;
 
 pub(crate) use hub::Hub;
 
 use crate::authz::{Caller, Operation, Sight};
 use crate::http::{Base, Query};
+use crate::identity::Shown;
 use crate::render::View;
 use crate::{ApiError, ApiState};
 use axum::body::Body;
@@ -41,12 +45,13 @@ pub(crate) async fn watch(
     caller: Caller,
     base: Base,
     query: Query,
+    shown: Shown,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
     let views = views(&caller, &base, &query)?;
     let from = resume_from(&query, &headers)?;
     let place = state.watcher()?;
-    let client = Client::new(state, caller, views, from, place).await?;
+    let client = Client::new(state, (caller, shown), views, from, place).await?;
     let mut response = Body::from_stream(client.events()).into_response();
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));

@@ -6,4 +6,5 @@ mod harness;
 mod identity;
 mod limits;
 mod sealed;
+mod streams;
 mod tls;

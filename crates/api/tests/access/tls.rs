@@ -5,13 +5,10 @@ use reqwest::{Certificate, Client};
 use std::path::Path;
 use weft_api::{Serving, serve_with};
 
-async fn listen(
-    server: &Server,
-    tls: std::sync::Arc<weft_api::ServerConfig>,
-) -> (String, tokio::task::JoinHandle<()>) {
+async fn listen(server: &Server, tls: weft_api::ServerTls) -> (String, tokio::task::JoinHandle<()>) {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let serving = Serving { tls: Some(tls), ..Serving::default() };
+    let serving = Serving { tls: Some(std::sync::Arc::new(tls)), ..Serving::default() };
     let task = tokio::spawn(serve_with(listener, server.router.clone(), serving, std::future::pending()));
     (address.to_string(), task)
 }
@@ -38,7 +35,7 @@ fn client(node: &Path, own: bool) -> Client {
 async fn links_are_https_and_strangers_to_tls_get_nothing() {
     let server = Server::start(|access, _| access).await;
     let node = certificates(server.directory.path());
-    let config = weft_tls::http_config(&node.join("cert.pem"), &node.join("key.pem"), None).unwrap();
+    let config = weft_tls::ServerTls::http(&node.join("cert.pem"), &node.join("key.pem"), None).unwrap();
     let (address, task) = listen(&server, config).await;
     let text =
         client(&node, false).get(format!("https://{address}/")).send().await.unwrap().text().await.unwrap();
@@ -60,10 +57,47 @@ async fn with_a_client_authority_a_certificate_and_a_token_are_needed() {
     let server = Server::start(|access, _| access).await;
     let node = certificates(server.directory.path());
     let (cert, key, ca) = (node.join("cert.pem"), node.join("key.pem"), node.join("ca.pem"));
-    let (address, task) = listen(&server, weft_tls::http_config(&cert, &key, Some(&ca)).unwrap()).await;
+    let (address, task) = listen(&server, weft_tls::ServerTls::http(&cert, &key, Some(&ca)).unwrap()).await;
     assert!(client(&node, false).get(format!("https://{address}/")).send().await.is_err());
     let with = |path: &str| client(&node, true).get(format!("https://{address}{path}")).send();
     assert_eq!(with("/").await.unwrap().status().as_u16(), 200);
     assert_eq!(with("/projects").await.unwrap().status().as_u16(), 401);
     task.abort();
+}
+
+#[tokio::test]
+async fn renewed_certificates_count_without_a_restart_and_broken_ones_do_not() {
+    let server = Server::start(|access, _| access).await;
+    let node = certificates(server.directory.path());
+    let tls = weft_tls::ServerTls::http(&node.join("cert.pem"), &node.join("key.pem"), None).unwrap();
+    let (address, task) = listen(&server, tls.every(std::time::Duration::ZERO)).await;
+    let answers = async |client: Client| {
+        let answer = client.get(format!("https://{address}/")).send().await;
+        // Read to its end, so that the connection is kept.
+        match answer {
+            Ok(answer) => answer.text().await.is_ok(),
+            Err(_) => false,
+        }
+    };
+    let before = client(&node, false);
+    assert!(answers(before.clone()).await);
+    // Half of a new pair: the connection is made with what there was.
+    let cert = std::fs::read(node.join("cert.pem")).unwrap();
+    std::fs::write(node.join("cert.pem"), "nonsense").unwrap();
+    assert!(answers(client_of(&std::fs::read(node.join("ca.pem")).unwrap())).await);
+    std::fs::write(node.join("cert.pem"), cert).unwrap();
+    // Another authority altogether.
+    let other = server.directory.path().join("other");
+    std::fs::create_dir(&other).unwrap();
+    let renewed = certificates(&other);
+    for name in ["ca.pem", "key.pem", "cert.pem"] {
+        std::fs::copy(renewed.join(name), node.join(name)).unwrap();
+    }
+    assert!(answers(client(&renewed, false)).await, "the new authority's clients get in");
+    assert!(answers(before).await, "connections that are there go on");
+    task.abort();
+}
+
+fn client_of(ca: &[u8]) -> Client {
+    Client::builder().tls_certs_only([Certificate::from_pem(ca).unwrap()]).build().unwrap()
 }

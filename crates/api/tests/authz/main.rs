@@ -3,6 +3,7 @@
 
 mod actions;
 mod hidden;
+mod hostile;
 mod leaks;
 mod matrix;
 mod modes;

@@ -1,4 +1,7 @@
-//! Which values of the configuration are secrets: the one list for logs, the audit log and storage.
+//! Which values of the configuration are secrets: the one list for storage, logs, the audit log and error messages.
+//!
+//! By name, so that what users name themselves (annotations, say) is found, too. That no declared field is forgotten is
+//! checked by a test that walks all declarations (`tests/secrets.rs`).
 
 use serde_json::Value;
 
@@ -8,7 +11,18 @@ pub const MASK: &str = "********";
 /// Parts of names whose values are secrets. BGP communities are not: only SNMP's are passwords.
 const PARTS: &[&str] = &["password", "passwd", "secret", "private_key", "api_key", "access_token"];
 /// Whole names whose values are secrets.
-const NAMES: &[&str] = &["v2_community", "snmp_community", "community_string", "auth_key", "key_passphrase"];
+const NAMES: &[&str] = &[
+    "v2_community",
+    "snmp_community",
+    "community_string",
+    "auth_key",
+    "md5_key",
+    "encryption_key",
+    "ssh_key",
+    "key_passphrase",
+    "passphrase",
+    "psk",
+];
 /// The list of keys of a BGP session (`auth_data.key_items[].key`).
 const KEY_ITEMS: &str = "key_items";
 
@@ -19,7 +33,7 @@ pub fn is_secret(name: &str) -> bool {
 }
 
 /// What a JSON text must contain for [`each_secret`] to find anything in it; cheap to look for.
-pub(crate) fn may_have_secrets(json: &str) -> bool {
+pub fn may_have_secrets(json: &str) -> bool {
     let found = |needle: &&str| json.contains(*needle);
     // Names in the configuration are lower case; those inside key-value pairs are not.
     let any_case = || {
@@ -32,7 +46,7 @@ pub(crate) fn may_have_secrets(json: &str) -> bool {
 }
 
 /// Calls `each` with every secret text in a value.
-pub(crate) fn each_secret(value: &mut Value, each: &mut dyn FnMut(&mut String)) {
+pub fn each_secret(value: &mut Value, each: &mut dyn FnMut(&mut String)) {
     walk(value, false, false, each);
 }
 
@@ -42,7 +56,7 @@ fn walk(value: &mut Value, secret: bool, key_items: bool, each: &mut dyn FnMut(&
         Value::Array(list) => list.iter_mut().for_each(|item| walk(item, secret, key_items, each)),
         Value::Object(map) => {
             // {"key": name, "value": text}
-            let pair = map.get("key").and_then(Value::as_str).is_some_and(is_secret);
+            let pair = is_secret_pair(map);
             for (name, inner) in map.iter_mut() {
                 let own = is_secret(name) || (pair && name == "value") || (key_items && name == "key");
                 walk(inner, secret || own, name == KEY_ITEMS, each);
@@ -50,6 +64,26 @@ fn walk(value: &mut Value, secret: bool, key_items: bool, each: &mut dyn FnMut(&
         }
         _ => {}
     }
+}
+
+/// Whether `{"key": .., "value": ..}` gives a secret.
+pub(crate) fn is_secret_pair(map: &serde_json::Map<String, Value>) -> bool {
+    map.get("key").and_then(Value::as_str).is_some_and(is_secret)
+}
+
+/// Whether a dotted path (`bgp_router_parameters.auth_data.key_items[0].key`) leads to a secret or into one.
+pub(crate) fn is_secret_path(path: &str) -> bool {
+    let mut before = "";
+    let segments: Vec<&str> = path.split('.').collect();
+    segments.iter().enumerate().any(|(index, segment)| {
+        let last = index + 1 == segments.len();
+        let name = segment.split('[').next().unwrap_or_default();
+        // What stands where a structure with secrets should may be one.
+        let holder = name == KEY_ITEMS || name.contains("credential");
+        let secret = is_secret(name) || holder && last || (before == KEY_ITEMS && name == "key");
+        before = name;
+        secret
+    })
 }
 
 /// Replaces every secret in a value by [`MASK`].
