@@ -3,10 +3,12 @@
 use crate::authz::{self, Access, Caller, Operation};
 use crate::http::Query;
 use crate::names::text;
+use crate::objects::drafted_status;
 use crate::parse::{json_object, shorten, uuid};
-use crate::{ApiError, ApiState, write};
+use crate::{ApiError, ApiState, hooks, write};
 use axum::Json;
 use axum::extract::State;
+use axum::http::StatusCode;
 use bytes::Bytes;
 use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, HashMap};
@@ -18,7 +20,7 @@ pub(crate) async fn update(
     State(state): State<ApiState>,
     caller: Caller,
     body: Bytes,
-) -> Result<Json<Value>, ApiError> {
+) -> Result<(StatusCode, Json<Value>), ApiError> {
     let body = json_object(&body)?;
     let id = uuid(body.get("uuid").unwrap_or(&Value::Null), "uuid")?;
     let updates = body.get("updates").and_then(Value::as_array);
@@ -27,8 +29,9 @@ pub(crate) async fn update(
     let object_type = object_type.ok_or_else(|| ApiError::not_found(format!("UUID {id} not found")))?;
     let fields = updates.iter().filter_map(|update| update.get("field").and_then(Value::as_str));
     caller.allowed(Operation::Update, object_type.name(), fields)?;
-    write::mutate_as(&state, &caller, (object_type, id), &|object| apply_all(object, updates)).await?;
-    Ok(Json(json!({"uuid": id})))
+    let edit = |object: &mut Object| apply_all(object, updates);
+    let changed = write::mutate_as(&state, &caller, (object_type, id), &edit).await?;
+    Ok((drafted_status(hooks::is_pending(&changed, id)), Json(json!({"uuid": id}))))
 }
 
 /// The declaration of a list or map property.

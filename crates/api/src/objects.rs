@@ -84,8 +84,8 @@ pub(crate) async fn update(
     Ok((drafted_status(drafted), wrapped(object_type.name(), out)).into_response())
 }
 
-/// 202 for what is only drafted yet.
-fn drafted_status(drafted: bool) -> StatusCode {
+/// 202 for what is only drafted yet (wire-facts 7).
+pub(crate) fn drafted_status(drafted: bool) -> StatusCode {
     if drafted { StatusCode::ACCEPTED } else { StatusCode::OK }
 }
 

@@ -3,8 +3,9 @@
 use crate::authz::{self, Access, Caller, Operation};
 use crate::http::Base;
 use crate::names::{text, type_field};
+use crate::objects::drafted_status;
 use crate::parse::{RefInput, fq_name, json_object, optional, shorten, uuid};
-use crate::{ApiError, ApiState, resolve, write};
+use crate::{ApiError, ApiState, hooks, resolve, write};
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -27,7 +28,7 @@ pub(crate) async fn update(
     State(state): State<ApiState>,
     caller: Caller,
     body: Bytes,
-) -> Result<Json<Value>, ApiError> {
+) -> Result<(StatusCode, Json<Value>), ApiError> {
     let body = json_object(&body)?;
     let get = |name: &str| body.get(name).unwrap_or(&Value::Null);
     let from = type_field(&body, "type")?;
@@ -46,7 +47,7 @@ pub(crate) async fn update(
     caller.allowed(Operation::Update, from.name(), [to.refs_field()])?;
     let object = state.require(from, id).await?.object;
     authz::require(&state, &caller, &object, Access::WRITE).await?;
-    match text(&body, "operation")? {
+    let changed = match text(&body, "operation")? {
         "ADD" => {
             let missing = |e: ApiError| match e.status {
                 StatusCode::BAD_REQUEST => ApiError::not_found(e.message),
@@ -54,7 +55,7 @@ pub(crate) async fn update(
             };
             let reference =
                 resolve::resolve_new(&state, &caller, &object, to, &input).await.map_err(missing)?;
-            write::mutate_as(&state, &caller, (from, id), &|object| {
+            let changed = write::mutate_as(&state, &caller, (from, id), &|object| {
                 let list = object.refs.entry(to).or_default();
                 match list.iter_mut().find(|r| r.uuid == reference.uuid) {
                     Some(held) => *held = reference.clone(),
@@ -64,8 +65,9 @@ pub(crate) async fn update(
             })
             .await?;
             if get("relax_ref_for_delete") == &Value::Bool(true) {
-                relax_one(&state, (from, id), (to, reference.uuid)).await?;
+                relax_one(&state, (from, changed.uuid), (to, reference.uuid)).await?;
             }
+            changed
         }
         "DELETE" => {
             if input.uuid.is_none() && input.to.is_none() {
@@ -81,11 +83,11 @@ pub(crate) async fn update(
                 }
                 Ok(())
             })
-            .await?;
+            .await?
         }
         _ => return Err(ApiError::bad_request(format!("Bad operation {}", shorten(get("operation"))))),
-    }
-    Ok(Json(json!({"uuid": id})))
+    };
+    Ok((drafted_status(hooks::is_pending(&changed, id)), Json(json!({"uuid": id}))))
 }
 
 /// Lets the target of a reference be deleted in spite of it.

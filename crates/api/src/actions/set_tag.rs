@@ -3,10 +3,12 @@
 use crate::authz::{self, Access, Caller, Operation};
 use crate::hooks::{SEVERAL_PER_OBJECT, tag_type_of};
 use crate::names::text;
+use crate::objects::drafted_status;
 use crate::parse::{json_object, shorten, uuid};
-use crate::{ApiError, ApiState, write};
+use crate::{ApiError, ApiState, hooks, write};
 use axum::Json;
 use axum::extract::State;
+use axum::http::StatusCode;
 use bytes::Bytes;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeSet;
@@ -28,7 +30,7 @@ pub(crate) async fn handle(
     State(state): State<ApiState>,
     caller: Caller,
     body: Bytes,
-) -> Result<Json<Value>, ApiError> {
+) -> Result<(StatusCode, Json<Value>), ApiError> {
     let mut body = json_object(&body)?;
     let missing = |_| ApiError::bad_request("Object type and UUID must be specified: obj_type, obj_uuid");
     let object_type: ObjectType = text(&body, "obj_type").map_err(missing)?.parse().map_err(|_| {
@@ -45,12 +47,12 @@ pub(crate) async fn handle(
     for (type_name, attrs) in &body {
         wanted.push(read(&state, &caller, &object, &type_name.to_lowercase(), attrs).await?);
     }
-    write::mutate_as(&state, &caller, (object_type, id), &|object| {
+    let changed = write::mutate_as(&state, &caller, (object_type, id), &|object| {
         wanted.iter().for_each(|wanted| apply(object, wanted));
         Ok(())
     })
     .await?;
-    Ok(Json(json!({})))
+    Ok((drafted_status(hooks::is_pending(&changed, id)), Json(json!({}))))
 }
 
 async fn read(

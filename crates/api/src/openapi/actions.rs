@@ -17,6 +17,9 @@ struct Action {
     answer: Value,
 }
 
+/// Actions that change an object, or its draft.
+const DRAFTED: &[&str] = &["/ref-update", "/prop-collection-update", "/set-tag"];
+
 /// Operations on a path by method, for all actions.
 pub(super) fn paths() -> Map<String, Value> {
     let mut out = Map::new();
@@ -51,6 +54,12 @@ fn operation(action: &Action) -> Value {
     let name = action.path.replace("{uuid}", "").replace(['/', '-', '.'], "_");
     let mut out = json!({"tags": [TAG], "operationId": format!("{}{name}", action.method),
         "summary": action.summary, "responses": answers("Done.", action.answer.clone())});
+    if DRAFTED.contains(&action.path) {
+        out["responses"]["202"] = json!({
+            "description": "Kept as a draft until the drafts of its scope are committed.",
+            "content": json_content(action.answer.clone()),
+        });
+    }
     if let Some(request) = &action.request {
         out["requestBody"] = json!({"required": true, "content": json_content(request.clone())});
     }
@@ -257,7 +266,7 @@ fn unavailable() -> Vec<Action> {
 
 fn watch() -> Value {
     let stream = json!({"description": "Server-sent events: `init` with all objects of a type, then `CREATE`, `UPDATE` and \
-        `DELETE`; `RESYNC`: forget everything, `init` follows. `id` is the revision to resume from.",
+        `DELETE`; `RESYNC`: forget everything, `init` follows; `END`: the token does not count any more. `id` is the revision to resume from.",
         "content": {"text/event-stream": {"schema": text()}}});
     let mut responses = Map::new();
     responses.insert("200".into(), stream);

@@ -152,3 +152,42 @@ async fn the_global_scope_is_switched_by_the_system_configuration() {
     assert_eq!(read["address_group_refs"][0]["uuid"], group.as_str());
     server.put("global-system-config", &scope, json!({"enable_security_policy_draft": false})).await;
 }
+
+#[tokio::test]
+async fn actions_on_what_is_drafted_are_accepted_and_not_done() {
+    let server = Server::start().await;
+    let held = server.create("firewall-rule", rule("r")).await;
+    let policy = server.create("firewall-policy", in_project("p", json!({}))).await;
+    server.create("tag", json!({"fq_name": ["site=x"], "tag_type_name": "site", "tag_value": "x"})).await;
+    let pair = json!([{"field": "annotations", "operation": "set", "value": {"key": "a", "value": "b"}}]);
+    let requests = [
+        (
+            "/ref-update",
+            json!({"type": "firewall-policy", "uuid": policy, "operation": "ADD",
+            "ref-type": "firewall-rule", "ref-uuid": held, "attr": {"sequence": "1"}}),
+        ),
+        ("/prop-collection-update", json!({"uuid": policy, "updates": pair})),
+        (
+            "/set-tag",
+            json!({"obj_type": "firewall_policy", "obj_uuid": policy,
+            "site": {"value": "x", "is_global": true}}),
+        ),
+    ];
+    let scope = project(&server, true).await;
+    for (path, body) in &requests {
+        drafted(&server, Method::POST, path, Some(body.clone())).await;
+    }
+    let shown = async || {
+        let read = server.read("firewall-policy", &policy).await;
+        ["firewall_rule_refs", "annotations", "tag_refs"].map(|field| !read[field].is_null())
+    };
+    assert_eq!(shown().await, [false; 3]);
+    act(&server, &scope, "commit").await;
+    assert_eq!(shown().await, [true; 3]);
+    // Without drafts they are done, and say so.
+    project(&server, false).await;
+    for (path, body) in requests {
+        let (status, text) = server.send(Method::POST, path, Some(body)).await;
+        assert_eq!(status.as_u16(), 200, "{path}: {text}");
+    }
+}
