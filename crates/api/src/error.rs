@@ -59,9 +59,9 @@ impl ApiError {
         Self::new(StatusCode::PRECONDITION_FAILED, message)
     }
 
-    /// 501: known, and not done by this service.
-    pub fn not_implemented(message: impl Into<String>) -> Self {
-        Self::new(StatusCode::NOT_IMPLEMENTED, message)
+    /// 400: known, and not done by this service. Not 501: a 5xx says that the service failed, and asking again will not help.
+    pub fn not_done_here(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, message)
     }
 
     /// 413: more than is taken.

@@ -39,7 +39,7 @@ async fn what_is_not_done_here_is_said() {
             links.iter().any(|l| l["link"]["name"] == name && l["link"]["href"] == href.as_str()),
             "{name}"
         );
-        let text = server.refused(501, Method::POST, path, Some(json!({}))).await;
+        let text = server.refused(400, Method::POST, path, Some(json!({}))).await;
         assert!(text.contains(says), "{text}");
     }
     assert_eq!(server.post("/obj-cache", json!({})).await["enabled"], false);
