@@ -78,6 +78,7 @@ impl Lab {
         self.progress
             .done(&format!("underlay: controller and {hosts} hosts in namespaces, certificates"), start);
         let start = Instant::now();
+        self.start_store().await?;
         self.start_controller().await?;
         self.progress.done("controller answers", start);
         let start = Instant::now();

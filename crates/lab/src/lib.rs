@@ -8,6 +8,7 @@
 mod agents;
 mod dhcp;
 mod error;
+mod etcd;
 pub mod exec;
 pub mod file;
 mod ip;

@@ -8,6 +8,7 @@ use weft_client::{Api, HttpClient};
 use weft_model::defaults;
 
 use crate::LabError;
+use crate::etcd;
 use crate::lab::Lab;
 use crate::netns::Netns;
 use crate::process::{Process, log_end, spawn};
@@ -46,6 +47,9 @@ impl Lab {
         command.arg("--listen-dns").arg(format!("0.0.0.0:{}", defaults::DNS_PORT));
         command.arg("--listen-introspect").arg(format!("127.0.0.1:{}", defaults::CONTROL_INTROSPECT_PORT));
         command.arg("--certs").arg(state.part("certs").join("controller"));
+        if !state.controller.store.is_empty() {
+            command.arg("--store").arg(etcd::location(&state.controller.store));
+        }
         let process = spawn(command, &Netns::new(&state.controller.namespace), &state.log("controller"))?;
         self.state.controller.process = Some(process);
         self.state.save()?;

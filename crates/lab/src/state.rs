@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::LabError;
+use crate::etcd;
 use crate::file::plan::{Family, Plan};
 use crate::netns::Netns;
 use crate::process::Process;
@@ -46,6 +47,18 @@ pub struct ControllerState {
     pub address: Ipv4Addr,
     /// Unix socket with REST and introspection.
     pub socket: PathBuf,
+    /// The process, while it runs.
+    pub process: Option<Process>,
+    /// Members of its etcd cluster; none where the store is its own.
+    #[serde(default)]
+    pub store: Vec<MemberState>,
+}
+
+/// A member of the etcd cluster of a lab.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct MemberState {
+    /// Its name.
+    pub name: String,
     /// The process, while it runs.
     pub process: Option<Process>,
 }
@@ -127,6 +140,7 @@ impl State {
             address6: None,
             running: false,
         });
+        let store = etcd::members(plan.store).into_iter().map(|name| MemberState { name, process: None });
         let places = ["underlay", "controller"].into_iter().map(str::to_owned);
         let places = places.chain(plan.hosts.iter().map(|h| h.name.clone()));
         let places = places.chain(plan.workloads.iter().map(|w| w.name.clone()));
@@ -139,6 +153,7 @@ impl State {
                 address: plan.controller_address(),
                 socket: directory.join("api.sock"),
                 process: None,
+                store: store.collect(),
             },
             hosts: hosts.collect(),
             workloads: workloads.collect(),
@@ -201,6 +216,15 @@ impl State {
 
     pub(crate) fn workload_mut(&mut self, name: &str) -> Option<&mut WorkloadState> {
         self.workloads.iter_mut().find(|w| w.name == name)
+    }
+
+    /// The member of the store of that name.
+    pub(crate) fn member(&self, name: &str) -> Option<&MemberState> {
+        self.controller.store.iter().find(|m| m.name == name)
+    }
+
+    pub(crate) fn member_mut(&mut self, name: &str) -> Option<&mut MemberState> {
+        self.controller.store.iter_mut().find(|m| m.name == name)
     }
 
     pub(crate) fn host_mut(&mut self, name: &str) -> Option<&mut HostState> {

@@ -98,6 +98,11 @@ fn controller_restart() {
 }
 
 #[test]
+fn controller_over_etcd() {
+    holds("etcd.yaml", "etcd");
+}
+
+#[test]
 fn policy_change() {
     holds("policy-change.yaml", "policy");
 }

@@ -29,6 +29,9 @@ pub struct LabFile {
     /// The network that joins hosts and controller.
     #[serde(default)]
     pub underlay: Underlay,
+    /// The controller.
+    #[serde(default)]
+    pub controller: Controller,
     /// Projects to create in `default-domain`.
     #[serde(default)]
     pub tenants: Vec<Spanned<String>>,
@@ -69,6 +72,25 @@ impl Default for Underlay {
         let subnet = Ipv4Net::new_assert(Ipv4Addr::new(172, 31, 0, 0), 24);
         Self { mtu: 1600, subnet, cable: false }
     }
+}
+
+/// The controller.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Controller {
+    /// Where it keeps the configuration.
+    pub store: StoreKind,
+}
+
+/// Kinds of stores.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum StoreKind {
+    /// In its own directory.
+    #[default]
+    Embedded,
+    /// In an etcd cluster of three members that the lab starts beside it: `etcd1` to `etcd3`.
+    Etcd,
 }
 
 /// A network with its subnets.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use weft_client::documents::Document;
 use weft_model::ObjectType;
 
-pub use super::format::{Allowed, Expect, Family, Lost, ProbeSpec, Proto, RoleKind, Underlay};
+pub use super::format::{Allowed, Expect, Family, Lost, ProbeSpec, Proto, RoleKind, StoreKind, Underlay};
 
 /// A checked lab.
 #[derive(Debug, Clone)]
@@ -18,6 +18,8 @@ pub struct Plan {
     pub description: Option<String>,
     /// The network that joins hosts and controller.
     pub underlay: Underlay,
+    /// Where the controller keeps the configuration.
+    pub store: StoreKind,
     /// Hosts in order.
     pub hosts: Vec<HostPlan>,
     /// Objects to create, in the order of the file.
@@ -213,6 +215,8 @@ pub enum RoleName {
     Controller,
     /// A workload.
     Workload(String),
+    /// A member of the store.
+    Store(String),
 }
 
 impl std::fmt::Display for RoleName {
@@ -221,6 +225,7 @@ impl std::fmt::Display for RoleName {
             Self::Agent(host) => write!(f, "agent of {host}"),
             Self::Controller => f.write_str("controller"),
             Self::Workload(name) => write!(f, "workload {name}"),
+            Self::Store(member) => write!(f, "store {member}"),
         }
     }
 }

@@ -11,6 +11,7 @@ use super::expand;
 use super::format::{Family, LabFile, Workload};
 use super::plan::{HostPlan, Plan, WorkloadPlan, nth_address};
 use super::steps;
+use crate::etcd;
 
 /// Most hosts of a lab: their addresses start at the eleventh of the underlay.
 const MAX_HOSTS: usize = 200;
@@ -41,6 +42,8 @@ pub(crate) struct Names {
     /// Networks by full name, with the families of their subnets.
     pub(crate) networks: BTreeMap<Vec<String>, BTreeSet<Family>>,
     pub(crate) security_groups: Vec<Vec<String>>,
+    /// Members of the store.
+    pub(crate) store: Vec<String>,
 }
 
 /// Turns the written file into a plan.
@@ -48,7 +51,8 @@ pub(crate) fn plan(file: &LabFile, default_name: &str) -> Result<Plan, Mistake> 
     let name = file.name.clone().unwrap_or_else(|| default_name.to_owned());
     check_name("lab", &name, 1)?;
     check_underlay(file)?;
-    let mut names = Names { hosts: hosts(file)?, ..Names::default() };
+    let mut names =
+        Names { hosts: hosts(file)?, store: etcd::members(file.controller.store), ..Names::default() };
     let objects = objects(file, &mut names)?;
     let workloads = workloads(file, &mut names)?;
     let families = |name: &str| {
@@ -62,6 +66,7 @@ pub(crate) fn plan(file: &LabFile, default_name: &str) -> Result<Plan, Mistake> 
         name,
         description: file.description.clone(),
         underlay: file.underlay.clone(),
+        store: file.controller.store,
         hosts: hosts.collect(),
         objects,
         workloads,

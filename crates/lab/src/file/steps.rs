@@ -225,6 +225,15 @@ impl Scope<'_> {
             }
             (RoleKind::Workload, _, None) => mistake(line, "which workload? name is missing"),
             (RoleKind::Workload, Some(_), _) => surplus("host here, but a name"),
+            (RoleKind::Store, None, Some(name)) => {
+                if self.names.store.is_empty() {
+                    return mistake(line, "the store is in the controller: write controller: {store: etcd}");
+                }
+                known("store", name, &self.names.store, line)?;
+                Ok(RoleName::Store(name.clone()))
+            }
+            (RoleKind::Store, _, None) => mistake(line, "which member of the store? name is missing"),
+            (RoleKind::Store, Some(_), _) => surplus("host, but a name"),
         }
     }
 

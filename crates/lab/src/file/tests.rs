@@ -84,6 +84,7 @@ fn mistakes_are_named_with_their_line() {
         ("until: last", "until: least", "line 25", "until names no step"),
         ("lost: {max: 3}", "lost: {mux: 3}", "line 25", "a number of packets"),
         ("kill: {role: agent, host: h1}", "kill: {role: agent}", "line 26", "host is missing"),
+        ("role: agent, host: h1", "role: store, name: etcd1", "line 26", "controller: {store: etcd}"),
         ("wait: agent h2", "wait: agent h7", "line 27", "unknown host h7"),
         ("- wait: 0.5", "- wait: 0.5\n    kill: {role: controller}", "line 28", "exactly one"),
         ("traffic: s, expect", "traffic: z, expect", "line 29", "unknown stream z"),

@@ -171,6 +171,12 @@ async fn act(lab: &mut Lab, action: RoleAction, role: &RoleName) -> Result<Check
             lab.start_controller().await?;
             Ok(done("started", "started, answers"))
         }
+        (RoleName::Store(member), RoleAction::Start) => {
+            refuse_running(lab, role)?;
+            lab.spawn_member(member)?;
+            lab.member_answering(member).await?;
+            Ok(done("started", "started, answers"))
+        }
         (_, action) => {
             let process =
                 process_of(lab, role).ok_or_else(|| LabError::role(&role.to_string(), "does not run"))?;
@@ -189,6 +195,7 @@ fn process_of(lab: &Lab, role: &RoleName) -> Option<crate::process::Process> {
         RoleName::Agent(host) => lab.state.hosts.iter().find(|h| h.name == *host).and_then(|h| h.process),
         RoleName::Controller => lab.state.controller.process,
         RoleName::Workload(_) => None,
+        RoleName::Store(member) => lab.state.member(member).and_then(|m| m.process),
     };
     process.filter(|p| p.alive())
 }

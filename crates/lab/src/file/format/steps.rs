@@ -228,12 +228,12 @@ impl Name {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Role {
-    /// Agent, controller or workload.
+    /// Agent, controller, workload or store.
     pub role: RoleKind,
     /// The agent's host.
     #[serde(default)]
     pub host: Option<String>,
-    /// The workload's name.
+    /// The name of the workload, or of the store's member.
     #[serde(default)]
     pub name: Option<String>,
 }
@@ -248,6 +248,8 @@ pub enum RoleKind {
     Controller,
     /// A workload.
     Workload,
+    /// A member of the controller's etcd cluster.
+    Store,
 }
 
 /// `run: {host|workload, command, expect_exit?, expect_output?}`; without a place it runs beside the controller.
