@@ -23,6 +23,8 @@ const MAX_VALUE: u32 = 64 << 20;
 /// Pages of entries read ahead by a restore, and bytes after which one ends.
 const AHEAD: usize = 2;
 const PAGE_BYTES: usize = 1 << 20;
+/// The row that is there while a restore or an import is under way, and what is said of it.
+pub const UNFINISHED: &str = "meta/unfinished";
 /// Share of a transaction's limits that one transaction of a restore uses.
 const FILL: usize = 2;
 
@@ -41,10 +43,10 @@ pub struct Summary {
 #[derive(Debug, thiserror::Error)]
 pub enum BackupError {
     /// The file cannot be read or written.
-    #[error("{0}")]
+    #[error(transparent)]
     Io(#[from] std::io::Error),
     /// The store.
-    #[error("{0}")]
+    #[error(transparent)]
     Store(#[from] StoreError),
     /// The file is no backup, or not a whole one.
     #[error("not a whole backup: {0}")]
@@ -52,6 +54,11 @@ pub enum BackupError {
     /// The store to restore into holds something.
     #[error("the store is not empty ({0} is there)")]
     NotEmpty(String),
+    /// What was to fill the store did not come to its end.
+    #[error(
+        "{0} into the store did not finish, it is not whole: run `weft store restore` or `weft store import` again, with --force"
+    )]
+    Unfinished(String),
 }
 
 /// Counts and sums what passes.
@@ -106,8 +113,9 @@ impl<T: Read> Summed<T> {
 /// Writes all entries of `store` at one revision to `out`, as they come.
 ///
 /// # Errors
-/// [`BackupError::Io`], [`BackupError::Store`].
+/// [`BackupError::Io`], [`BackupError::Store`]; [`BackupError::Unfinished`] for a store that is not whole.
 pub async fn write(store: &dyn Store, out: impl Write) -> Result<Summary, BackupError> {
+    whole(store).await?;
     let (revision, mut entries) = store.snapshot().await?;
     let taken = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default().as_secs();
     let mut out = Summed::new(out);
@@ -188,37 +196,60 @@ pub async fn first_key(store: &dyn Store) -> Result<Option<String>, StoreError> 
     Ok(store.range("", None, 1).await?.entries.into_iter().next().map(|entry| entry.key))
 }
 
-/// Deletes everything.
+/// Whether the store holds all that it was filled with.
 ///
 /// # Errors
-/// Those of [`Store::range`] and [`Store::txn`].
-pub async fn clear(store: &dyn Store) -> Result<(), StoreError> {
+/// [`BackupError::Unfinished`] if it does not, and those of [`Store::get`].
+pub async fn whole(store: &dyn Store) -> Result<(), BackupError> {
+    match store.get(UNFINISHED).await? {
+        None => Ok(()),
+        Some(entry) => Err(BackupError::Unfinished(String::from_utf8_lossy(&entry.value).into_owned())),
+    }
+}
+
+/// Prepares an empty store to be filled by `what` ("a restore"); with `force` any store, whose contents are deleted. Until
+/// [`finish`] nobody takes the store for whole, even if this process ends before.
+///
+/// # Errors
+/// [`BackupError::NotEmpty`], and those of [`Store::range`] and [`Store::txn`].
+pub async fn begin(store: &dyn Store, what: &'static str, force: bool) -> Result<(), BackupError> {
+    match first_key(store).await? {
+        Some(key) if !force => {
+            whole(store).await?;
+            return Err(BackupError::NotEmpty(key));
+        }
+        _ => put(store, vec![Op::put(UNFINISHED, what)]).await?,
+    }
     loop {
         let page = store.range("", None, 1000).await?;
-        if page.entries.is_empty() {
+        let keys = page.entries.into_iter().map(|entry| entry.key).filter(|key| key != UNFINISHED);
+        let ops: Vec<Op> = keys.map(Op::delete).collect();
+        if ops.is_empty() {
             return Ok(());
         }
-        let ops = page.entries.into_iter().map(|entry| Op::delete(entry.key)).collect();
         put(store, ops).await?;
     }
+}
+
+/// The store holds everything it was to be filled with.
+///
+/// # Errors
+/// Those of [`Store::txn`].
+pub async fn finish(store: &dyn Store) -> Result<(), StoreError> {
+    put(store, vec![Op::delete(UNFINISHED)]).await
 }
 
 /// Writes a backup's entries, as they are read, into `store`, which must be empty, or is emptied with `force`. Read the
 /// file with [`read`] first: this learns only at its end that a file is damaged.
 ///
 /// # Errors
-/// [`BackupError::NotEmpty`], and those of [`read`] and [`Store::txn`]: then the store holds a part.
+/// [`BackupError::NotEmpty`], and those of [`read`] and [`Store::txn`]: then the store holds a part, and says so ([`whole`]).
 pub async fn restore(
     store: &dyn Store,
     input: impl Read + Send + 'static,
     force: bool,
 ) -> Result<Summary, BackupError> {
-    if let Some(key) = first_key(store).await? {
-        if !force {
-            return Err(BackupError::NotEmpty(key));
-        }
-        clear(store).await?;
-    }
+    begin(store, "a restore", force).await?;
     let (pages, mut receiver) = tokio::sync::mpsc::channel(AHEAD);
     let reader = tokio::task::spawn_blocking(move || {
         let gone = |_| BackupError::Store(StoreError::Unavailable("the restore was given up".into()));
@@ -233,12 +264,14 @@ pub async fn restore(
             pages.blocking_send(std::mem::take(&mut page)).map_err(gone)
         })?;
         pages.blocking_send(page).map_err(gone)?;
-        Ok(summary)
+        Ok::<_, BackupError>(summary)
     });
     while let Some(page) = receiver.recv().await {
         put(store, page).await?;
     }
-    reader.await.map_err(|e| BackupError::Store(StoreError::Unavailable(e.to_string())))?
+    let summary = reader.await.map_err(|e| BackupError::Store(StoreError::Unavailable(e.to_string())))??;
+    finish(store).await?;
+    Ok(summary)
 }
 
 /// Writes `ops` in transactions that fit the store.

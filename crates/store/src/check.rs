@@ -42,6 +42,10 @@ pub async fn rows(store: &dyn Store) -> Result<Rows, StoreError> {
 /// Checks `rows`. Ordered by key within each kind of finding.
 pub fn check(rows: &Rows) -> Vec<Finding> {
     let (mut out, mut accounted, mut owners) = (Vec::new(), BTreeSet::new(), BTreeSet::new());
+    if let Some(what) = rows.get(backup::UNFINISHED) {
+        let what = format!("{} did not finish: run it again", String::from_utf8_lossy(what));
+        out.push(Finding { key: backup::UNFINISHED.into(), what, repair: None });
+    }
     for (key, value) in rows.range(layout::OBJECTS.to_owned()..) {
         if !key.starts_with(layout::OBJECTS) {
             break;

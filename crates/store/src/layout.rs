@@ -10,6 +10,7 @@
 //! | `link/<uuid>` | empty | rewritten whenever a child of or a reference to the object is made, so that its deletion conflicts |
 //! | `alloc/<pool>/<id>` | owner, free form | unique numbers and addresses |
 //! | `seq/<pool>` | decimal number | where the search for a free number starts |
+//! | `meta/unfinished` | what is under way | a restore or an import has not come to its end ([`crate::backup::begin`]) |
 //!
 //! The rows of one object change in one transaction ([`put_ops`], [`delete_ops`]). Types are in kebab-case and ids in
 //! lower-case hyphenated form, so a type's rows are contiguous.

@@ -71,6 +71,27 @@ async fn a_backup_brings_back_what_was_there() {
 }
 
 #[tokio::test]
+async fn a_store_that_was_not_filled_to_the_end_says_so() {
+    let (store, _dir) = open();
+    fill(&store).await;
+    let mut file = Vec::new();
+    backup::write(&store, &mut file).await.unwrap();
+    let sound = check::rows(&store).await.unwrap();
+    // The file ends in the middle, as a process that is killed does.
+    let half = file[..file.len() / 2].to_vec();
+    assert!(matches!(backup::restore(&store, Cursor::new(half), true).await, Err(BackupError::Damaged(_))));
+    assert!(matches!(backup::whole(&store).await, Err(BackupError::Unfinished(what)) if what == "a restore"));
+    let findings = check::check(&check::rows(&store).await.unwrap());
+    assert_eq!((findings[0].key.as_str(), &findings[0].repair), (backup::UNFINISHED, &None));
+    assert!(matches!(backup::write(&store, Vec::new()).await, Err(BackupError::Unfinished(_))));
+    let again = backup::restore(&store, Cursor::new(file.clone()), false).await;
+    assert!(matches!(again, Err(BackupError::Unfinished(_))));
+    backup::restore(&store, Cursor::new(file), true).await.unwrap();
+    backup::whole(&store).await.unwrap();
+    assert_eq!(check::rows(&store).await.unwrap(), sound);
+}
+
+#[tokio::test]
 async fn a_backup_is_of_one_revision() {
     let (store, _dir) = open();
     for key in 0..200 {

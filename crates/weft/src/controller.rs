@@ -73,7 +73,10 @@ async fn open_store(args: &ControllerArgs) -> anyhow::Result<Arc<dyn Store>> {
     std::fs::create_dir_all(directory).with_context(|| format!("cannot make {}", directory.display()))?;
     let own = || directory.join("weft.redb").to_string_lossy().into_owned();
     let location = args.store.clone().unwrap_or_else(own);
-    weft_store::open(&location).await.with_context(|| format!("cannot open the store {location}"))
+    let store =
+        weft_store::open(&location).await.with_context(|| format!("cannot open the store {location}"))?;
+    weft_store::backup::whole(&*store).await?;
+    Ok(store)
 }
 
 fn timers(args: &TimerArgs) -> Timers {

@@ -17,6 +17,7 @@ mod objects;
 mod output;
 mod sockets;
 mod store_cmd;
+mod store_files;
 mod target;
 mod token_cmd;
 mod vrouter;

@@ -1,7 +1,6 @@
 //! `weft store`: backups, checks, export and import of a store nobody else writes to meanwhile.
 
-use std::fs::File;
-use std::io::{BufReader, BufWriter, Read, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -14,7 +13,11 @@ use weft_api::{ApiState, DerivedView};
 use weft_auth::{SealedStore, plain_secrets};
 use weft_model::Object;
 use weft_model::secrets::each_secret;
-use weft_store::{Store, backup, check, dump};
+use weft_store::backup::BackupError;
+use weft_store::{Store, StoreError, backup, check, dump};
+
+use crate::output;
+use crate::store_files::{Output, input, text};
 
 /// File of the sealing key in a controller's data directory.
 pub(crate) const SEAL_FILE: &str = "seal.key";
@@ -24,8 +27,14 @@ const EMBEDDED: &str = "weft.redb";
 #[derive(Debug, Subcommand)]
 pub(crate) enum StoreCommand {
     /// Write everything, at one revision, to a file
+    #[command(after_help = "\
+Secrets in a backup stay sealed: keep the key, too (DATA_DIR/seal.key, or the controller's --seal-key). A backup that does not
+come to its end leaves no file. It can be restored into either kind of store.")]
     Backup(FileArgs),
     /// Write a backup into an empty store
+    #[command(after_help = "\
+All controllers must be down. The file is checked before the first write; a restore that does not come to its end leaves a
+store that no controller starts with, until it was run again with --force.")]
     Restore {
         #[command(flatten)]
         file: FileArgs,
@@ -44,14 +53,20 @@ pub(crate) enum StoreCommand {
         repair: bool,
     },
     /// Write all objects as JSON
+    #[command(
+        after_help = "Secrets in an export stay sealed: an import needs the key, too (DATA_DIR/seal.key)."
+    )]
     Export(FileArgs),
     /// Write the objects of an export, or of the existing system's database dump, into an empty store
     #[command(after_help = "\
 A dump is what db_json_exim --export-to writes (unpack it first: gunzip). Objects keep uuids, numbers, addresses and route
-targets; what cannot be taken over is listed, and makes the command end with status 3.")]
+targets; what cannot be taken over is listed, and makes the command end with status 3. All controllers must be down.")]
     Import {
         #[command(flatten)]
         file: FileArgs,
+        /// Delete what is in the store first
+        #[arg(long)]
+        force: bool,
         #[command(flatten)]
         seal: SealArgs,
     },
@@ -104,7 +119,7 @@ pub(crate) async fn run(command: StoreCommand) -> anyhow::Result<ExitCode> {
         StoreCommand::Restore { file, force, seal } => restore(&file, force, &seal).await,
         StoreCommand::Check { store, repair } => verify(&store, repair).await,
         StoreCommand::Export(args) => export(&args).await,
-        StoreCommand::Import { file, seal } => import(&file, &seal).await,
+        StoreCommand::Import { file, force, seal } => import(&file, force, &seal).await,
     }
 }
 
@@ -118,38 +133,36 @@ async fn open(args: &StoreArgs, existing: bool) -> anyhow::Result<Arc<dyn Store>
             location = inner.to_string_lossy().into_owned();
         }
         if existing && !Path::new(&location).is_dir() {
-            bail!("there is no store in {}", args.store);
+            bail!(
+                "there is no store in {}: give the controller's data directory, or etcd://HOST:PORT",
+                args.store
+            );
         }
     }
-    weft_store::open(&location).await.with_context(|| format!("cannot open the store {}", args.store))
-}
-
-fn output(path: &Path) -> anyhow::Result<Box<dyn Write>> {
-    if path == Path::new("-") {
-        return Ok(Box::new(std::io::stdout()));
+    match weft_store::open(&location).await {
+        Err(error @ StoreError::Locked { .. }) => bail!("{error}: stop the controller first"),
+        other => other.with_context(|| format!("cannot open the store {}", args.store)),
     }
-    let file = File::create_new(path).with_context(|| format!("cannot make {}", path.display()))?;
-    Ok(Box::new(BufWriter::new(file)))
-}
-
-fn input(path: &Path) -> anyhow::Result<Box<dyn Read + Send>> {
-    if path == Path::new("-") {
-        return Ok(Box::new(std::io::stdin()));
-    }
-    let file = File::open(path).with_context(|| format!("cannot read {}", path.display()))?;
-    Ok(Box::new(BufReader::new(file)))
 }
 
 async fn save(args: &FileArgs) -> anyhow::Result<ExitCode> {
     let store = open(&args.store, true).await?;
     let file = args.file.display();
-    let summary =
-        backup::write(&*store, output(&args.file)?).await.with_context(|| format!("backup {file}"))?;
+    let mut output = Output::new(&args.file)?;
+    let summary = backup::write(&*store, &mut output).await.map_err(told)?;
+    output.done()?;
     if args.file != Path::new("-") {
-        File::open(&args.file)?.sync_all()?;
         eprintln!("{} entries at revision {} written to {file}", summary.entries, summary.revision);
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// With what to do about it.
+fn told(error: BackupError) -> anyhow::Error {
+    match error {
+        BackupError::NotEmpty(_) => anyhow::anyhow!("{error}; --force deletes what it holds"),
+        other => other.into(),
+    }
 }
 
 async fn restore(args: &FileArgs, force: bool, seal: &SealArgs) -> anyhow::Result<ExitCode> {
@@ -160,11 +173,7 @@ async fn restore(args: &FileArgs, force: bool, seal: &SealArgs) -> anyhow::Resul
     // Whole before the first write.
     backup::read(input(&args.file)?, |_, _| Ok(())).with_context(|| format!("{file}"))?;
     let store = open(&args.store, false).await?;
-    let restored = backup::restore(&*store, input(&args.file)?, force).await;
-    let summary = match restored {
-        Err(error @ backup::BackupError::NotEmpty(_)) => bail!("{error}; --force deletes what it holds"),
-        other => other.with_context(|| format!("{file}"))?,
-    };
+    let summary = backup::restore(&*store, input(&args.file)?, force).await.map_err(told)?;
     eprintln!("{} entries restored from {file}", summary.entries);
     if plain_secrets(&*store).await? > 0 {
         let sealed = seal.seal(&args.store, store).await?.seal_what_is_plain().await?;
@@ -184,7 +193,7 @@ async fn verify(args: &StoreArgs, repair: bool) -> anyhow::Result<ExitCode> {
     };
     for finding in &findings {
         let hint = if finding.repair.is_some() { "" } else { " (not to be mended by this command)" };
-        println!("{}: {}{hint}", finding.key, finding.what);
+        output::print(&format!("{}: {}{hint}\n", finding.key, finding.what));
     }
     eprintln!("{} findings", findings.len());
     Ok(if findings.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
@@ -192,7 +201,8 @@ async fn verify(args: &StoreArgs, repair: bool) -> anyhow::Result<ExitCode> {
 
 async fn export(args: &FileArgs) -> anyhow::Result<ExitCode> {
     let store = open(&args.store, true).await?;
-    let mut out = output(&args.file)?;
+    backup::whole(&*store).await.map_err(told)?;
+    let mut out = Output::new(&args.file)?;
     let (revision, mut pages) = store.snapshot().await?;
     write!(out, "{{\"weft-export\": 1, \"revision\": {revision}, \"objects\": [")?;
     let mut objects = 0usize;
@@ -208,22 +218,20 @@ async fn export(args: &FileArgs) -> anyhow::Result<ExitCode> {
         }
     }
     writeln!(out, "\n]}}")?;
-    out.flush()?;
+    out.done()?;
     eprintln!("{objects} objects at revision {revision} exported");
     Ok(ExitCode::SUCCESS)
 }
 
-async fn import(args: &FileArgs, seal: &SealArgs) -> anyhow::Result<ExitCode> {
+async fn import(args: &FileArgs, force: bool, seal: &SealArgs) -> anyhow::Result<ExitCode> {
     let file = args.file.display();
-    let mut text = Vec::new();
-    input(&args.file)?.read_to_end(&mut text)?;
+    let text = text(&args.file)?;
     let json: Value = serde_json::from_slice(&text).with_context(|| format!("{file} is not JSON"))?;
     drop(text);
     let mut found = read_objects(json).with_context(|| format!("{file}"))?;
-    let mut store = open(&args.store, false).await?;
-    if let Some(key) = backup::first_key(&*store).await? {
-        bail!("the store is not empty ({key} is there): import before the controller's first start");
-    }
+    let raw = open(&args.store, false).await?;
+    backup::begin(&*raw, "an import", force).await.map_err(told)?;
+    let mut store = Arc::clone(&raw);
     if found.objects.iter().any(has_secrets) {
         let sealed = seal.seal(&args.store, store).await?;
         let objects = std::mem::take(&mut found.objects).into_iter().map(|object| sealed.opened(object));
@@ -238,11 +246,12 @@ async fn import(args: &FileArgs, seal: &SealArgs) -> anyhow::Result<ExitCode> {
         eprintln!("{count} of type {object_type} are made anew by the controller");
     }
     let left: Vec<String> = found.left.into_iter().chain(imported.left).collect();
-    left.iter().for_each(|line| println!("{line}"));
+    left.iter().for_each(|line| output::print(&format!("{line}\n")));
     eprintln!("{} objects imported, {} things left out", imported.objects, left.len());
+    backup::finish(&*raw).await?;
     // The dump's own rows must agree; ours are checked as for any store.
-    let findings = check::check(&check::rows(&*store).await?);
-    findings.iter().for_each(|finding| println!("{}: {}", finding.key, finding.what));
+    let findings = check::check(&check::rows(&*raw).await?);
+    findings.iter().for_each(|f| output::print(&format!("{}: {}\n", f.key, f.what)));
     Ok(if left.is_empty() && findings.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(3) })
 }
 
