@@ -120,25 +120,25 @@ impl Access {
     }
 
     async fn admit(&self, request: &Parts, peer: Peer) -> Result<(Arc<Identity>, Shown), Response> {
-        let unasked = |identity| Ok((Arc::new(identity), Shown::default()));
+        let unasked = |identity| (Arc::new(identity), Shown::default());
         let Some(authenticator) = &self.authenticator else {
-            return unasked(Identity::local("anonymous"));
+            return Ok(unasked(Identity::local("anonymous")));
         };
         if let Peer::Unix { uid: Some(uid) } = peer
             && (uid == 0 || uid == self.own_uid)
         {
-            return unasked(Identity::local(format!("uid {uid}")));
+            return Ok(unasked(Identity::local(format!("uid {uid}"))));
         }
         let open = is_open(request);
         let credential = credential(&request.headers);
         let identity = match &credential {
-            None if open => return unasked(Identity::anonymous()),
+            None if open => return Ok(unasked(Identity::anonymous())),
             None => Err(AuthError::Denied("Authentication required: send X-Auth-Token".to_owned())),
             Some(credential) => self.known(authenticator, credential, peer).await?,
         };
         match identity {
             Ok(identity) => Ok((identity, Shown(credential.map(Arc::from)))),
-            Err(_) if open => unasked(Identity::anonymous()),
+            Err(_) if open => Ok(unasked(Identity::anonymous())),
             Err(error) => Err(refusal(&error, authenticator)),
         }
     }

@@ -121,7 +121,11 @@ async fn what_others_have_is_not_deleted_by_way_of_drafts() {
     }
     let body = json!({"scope_uuid": id("mine"), "action": "commit"});
     assert_eq!(world.post("other", "/security-policy-draft", body).await.0, 403);
-    assert_eq!(world.listed("admin", "/firewall-rules").await, [uuid.clone()], "no draft was left");
+    assert_eq!(
+        world.listed("admin", "/firewall-rules").await,
+        std::slice::from_ref(&uuid),
+        "no draft was left"
+    );
     assert_eq!(world.delete("owner", "firewall-rule", &uuid).await.0, 202);
 }
 
