@@ -6,7 +6,7 @@ use crate::render::View;
 use crate::tls::Peer;
 use axum::Json;
 use axum::extract::FromRequestParts;
-use axum::http::{HeaderMap, header, request::Parts};
+use axum::http::{HeaderMap, HeaderValue, header, request::Parts};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Map, Value};
 use std::collections::BTreeSet;
@@ -104,6 +104,12 @@ pub(crate) fn wrapped(key: &str, inner: Map<String, Value>) -> Response {
     let mut out = Map::new();
     out.insert(key.to_owned(), Value::Object(inner));
     Json(Value::Object(out)).into_response()
+}
+
+/// JSON text, status 200.
+pub(crate) fn json_text(text: Vec<u8>) -> Response {
+    const JSON: HeaderValue = HeaderValue::from_static("application/json");
+    ([(header::CONTENT_TYPE, JSON)], text).into_response()
 }
 
 /// The view of one object that a query asks for.

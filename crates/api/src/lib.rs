@@ -20,6 +20,7 @@ mod import;
 mod ips;
 mod limits;
 mod list;
+mod members;
 mod names;
 mod objects;
 pub mod openapi;

@@ -2,15 +2,17 @@
 
 use crate::authz::{self, Caller, Operation, Sight};
 use crate::filter::Filters;
-use crate::http::{Base, Query, collection_of};
+use crate::http::{Base, Query, collection_of, json_text};
+use crate::members::Members;
 use crate::render::{View, perms2};
 use crate::{ApiError, ApiState, parse};
-use axum::Json;
 use axum::extract::{Path, State};
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use bytes::Bytes;
+use futures::{Stream, StreamExt, stream};
 use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::{Bound, RangeBounds};
 use std::sync::Arc;
 use uuid::Uuid;
 use weft_model::{FqName, Object, ObjectType};
@@ -18,6 +20,9 @@ use weft_store::layout;
 
 /// Objects read at a time.
 const PAGE: usize = 1024;
+/// Entries of a list made at a time by one processor, at most and at least.
+const PART: usize = 128;
+const MIN_PART: usize = 16;
 
 /// What a listing asks for.
 struct Request {
@@ -124,54 +129,121 @@ impl Request {
     }
 
     async fn answer(self, state: &ApiState) -> Result<Response, ApiError> {
-        let candidates = self.candidates(state).await?;
-        let after = candidates.range((
-            self.marker.map_or(std::ops::Bound::Unbounded, std::ops::Bound::Excluded),
-            std::ops::Bound::Unbounded,
-        ));
+        let marker = self.marker.map_or(Bound::Unbounded, Bound::Excluded);
+        let mut candidates = self.candidates(state).await?;
+        candidates.retain(|uuid, _| (marker, Bound::Unbounded).contains(uuid));
+        let request = Arc::new(self);
         let (mut items, mut count, mut last) = (Vec::new(), 0usize, None);
-        for (uuid, known) in after {
-            if self.limit.is_some_and(|limit| count >= limit) {
-                break;
+        let mut parts = std::pin::pin!(request.parts(state, candidates));
+        'all: while let Some(part) = parts.next().await {
+            let part = part?;
+            let mut start = 0;
+            for (uuid, end) in part.ends {
+                if request.limit.is_some_and(|limit| count >= limit) {
+                    break 'all;
+                }
+                (count, last) = (count + 1, Some(uuid));
+                items.push(if count == 1 { b'[' } else { b',' });
+                items.extend_from_slice(part.text.get(start..end).unwrap_or_default());
+                start = end;
             }
-            let Some(item) = self.item(state, *uuid, known).await? else { continue };
-            (count, last) = (count + 1, Some(*uuid));
-            items.push(item);
         }
-        let full = self.limit.is_some_and(|limit| count >= limit);
-        let inner = if self.count { json!({"count": count}) } else { Value::Array(items) };
-        let mut out = json!({self.object_type.collection(): inner});
-        if self.paged {
-            out["marker"] = json!(last.filter(|_| full));
+        items.extend_from_slice(if count == 0 { b"[]" } else { b"]" });
+        let full = request.limit.is_some_and(|limit| count >= limit);
+        let mut out = Vec::with_capacity(items.len() + 64);
+        let mut members = Members::new(&mut out);
+        match request.count {
+            true => members.field(request.object_type.collection(), &json!({"count": count})),
+            false => members.name(request.object_type.collection()).append(&mut items),
         }
-        Ok(Json(out).into_response())
+        if request.paged {
+            members.field("marker", &last.filter(|_| full));
+        }
+        members.end();
+        Ok(json_text(out))
+    }
+
+    /// The entries of the list, in order, a part at a time. A long list is made by all processors.
+    fn parts(
+        self: &Arc<Self>,
+        state: &ApiState,
+        candidates: BTreeMap<Uuid, Known>,
+    ) -> impl Stream<Item = Result<Part, ApiError>> {
+        let size = self.limit.unwrap_or(PART).clamp(MIN_PART, PART);
+        let workers = std::thread::available_parallelism().map_or(1, usize::from);
+        let candidates: Vec<(Uuid, Known)> = candidates.into_iter().collect();
+        let parts: Vec<_> = candidates.chunks(size).map(<[_]>::to_vec).collect();
+        let alone = parts.len() <= 1;
+        let (request, state) = (Arc::clone(self), state.clone());
+        stream::iter(parts)
+            .map(move |candidates| {
+                let (request, state) = (Arc::clone(&request), state.clone());
+                async move {
+                    if alone {
+                        return request.part(&state, &candidates).await;
+                    }
+                    let part = tokio::spawn(async move { request.part(&state, &candidates).await });
+                    part.await.map_err(|e| ApiError::internal(e.to_string()))?
+                }
+            })
+            .buffered(workers)
+    }
+
+    async fn part(&self, state: &ApiState, candidates: &[(Uuid, Known)]) -> Result<Part, ApiError> {
+        let mut part = Part::default();
+        for (uuid, known) in candidates {
+            if self.item(state, *uuid, known, &mut part.text).await? {
+                part.ends.push((*uuid, part.text.len()));
+            }
+        }
+        Ok(part)
     }
 
     fn needs_object(&self) -> bool {
         self.detail || self.view.fields.is_some() || !self.filters.is_empty()
     }
 
-    /// One entry of the list; `None` if the object is filtered out or gone.
-    async fn item(&self, state: &ApiState, uuid: Uuid, known: &Known) -> Result<Option<Value>, ApiError> {
-        if let (Known::Name(name), false) = (known, self.needs_object()) {
-            return Ok(Some(Value::Object(self.view.summary(self.object_type, uuid, name))));
-        }
+    /// Appends one entry of the list; false if the object is filtered out, not the caller's to see, or gone.
+    async fn item(
+        &self,
+        state: &ApiState,
+        uuid: Uuid,
+        known: &Known,
+        out: &mut Vec<u8>,
+    ) -> Result<bool, ApiError> {
+        let target = (self.object_type, uuid);
         let object = match known {
+            Known::Name(name) if !self.needs_object() => {
+                self.view.brief(target, name, out);
+                return Ok(true);
+            }
+            Known::Id if !self.needs_object() && self.view.sight.is_none() => {
+                let name = state.stored_name(self.object_type, uuid).await?;
+                name.iter().for_each(|name| self.view.brief(target, name, out));
+                return Ok(name.is_some());
+            }
             Known::Object(object) => Some(Arc::clone(object)),
-            Known::Name(_) => state.find(self.object_type, uuid).await?,
+            Known::Id | Known::Name(_) => match state.find(self.object_type, uuid).await? {
+                Some(object) if self.sees(state, &object).await? => Some(object),
+                _ => None,
+            },
         };
-        let Some(object) = object.filter(|o| self.filters.accept(o)) else { return Ok(None) };
-        if self.count || !self.needs_object() {
-            return Ok(Some(Value::Object(self.view.summary(self.object_type, uuid, &object.fq_name))));
+        let Some(object) = object.filter(|o| self.filters.accept(o)) else { return Ok(false) };
+        if self.count || !self.detail && self.view.fields.is_none() {
+            self.view.brief(target, &object.fq_name, out);
+        } else if self.detail {
+            self.view.wrapped(state, &object, out).await?;
+        } else {
+            self.view.object(state, &object, out).await?;
         }
-        if self.detail {
-            let inner = self.view.object(state, &object).await?;
-            return Ok(Some(json!({self.object_type.name(): inner})));
+        Ok(true)
+    }
+
+    async fn sees(&self, state: &ApiState, object: &Object) -> Result<bool, ApiError> {
+        match &self.view.sight {
+            Some(sight) => sight.sees(state, object).await,
+            None => Ok(true),
         }
-        if self.view.fields.is_some() {
-            return Ok(Some(Value::Object(self.view.object(state, &object).await?)));
-        }
-        Ok(Some(Value::Object(self.view.summary(self.object_type, uuid, &object.fq_name))))
     }
 
     /// The objects selected by parent, reference, identity or name; all of the type when nothing selects.
@@ -253,11 +325,15 @@ impl Request {
         self.objects(state, uuids.into_iter()).await
     }
 
+    /// Objects by identity: stored ones are looked at when their entries are made.
     async fn objects(
         &self,
         state: &ApiState,
         uuids: impl Iterator<Item = Uuid>,
     ) -> Result<BTreeMap<Uuid, Known>, ApiError> {
+        if !self.object_type.info().derived {
+            return Ok(uuids.map(|uuid| (uuid, Known::Id)).collect());
+        }
         let mut found = Vec::new();
         for uuid in uuids {
             found.extend(state.find(self.object_type, uuid).await?);
@@ -273,11 +349,7 @@ impl Request {
     ) -> Result<BTreeMap<Uuid, Known>, ApiError> {
         let mut out = BTreeMap::new();
         for object in objects {
-            let sees = match &self.view.sight {
-                Some(sight) => sight.sees(state, &object).await?,
-                None => true,
-            };
-            if sees {
+            if self.sees(state, &object).await? {
                 out.insert(object.uuid, Known::Object(object));
             }
         }
@@ -345,10 +417,14 @@ impl Request {
         if !self.caller.is_admin() {
             return Ok(all.into_iter().filter(|(_, known)| is_shared(known)).collect());
         }
-        let uuids: Vec<Uuid> = all.into_keys().collect();
-        let mut objects = self.objects(state, uuids.into_iter()).await?;
-        objects.retain(|_, known| is_shared(known));
-        Ok(objects)
+        let mut shared = BTreeMap::new();
+        for uuid in all.into_keys() {
+            if let Some(object) = state.find(self.object_type, uuid).await? {
+                shared.insert(uuid, Known::Object(object));
+            }
+        }
+        shared.retain(|_, known| is_shared(known));
+        Ok(shared)
     }
 }
 
@@ -360,9 +436,18 @@ fn is_shared(known: &Known) -> bool {
     open || perms.get("share").and_then(Value::as_array).is_some_and(|s| !s.is_empty())
 }
 
+/// Entries of a list.
+#[derive(Default)]
+struct Part {
+    text: Vec<u8>,
+    /// Where each ends.
+    ends: Vec<(Uuid, usize)>,
+}
+
 /// What was read of a candidate.
 #[derive(Clone)]
 enum Known {
+    Id,
     Name(FqName),
     Object(Arc<Object>),
 }

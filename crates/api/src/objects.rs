@@ -1,7 +1,8 @@
 //! `POST /<type>s`, `GET`, `PUT` and `DELETE /<type>/<uuid>`.
 
 use crate::authz::{self, Access, Caller, Sight};
-use crate::http::{Base, Query, collection_of, object_view, path_uuid, type_of, wrapped};
+use crate::http::{Base, Query, collection_of, json_text, object_view, path_uuid, type_of, wrapped};
+use crate::members::Members;
 use crate::render::{self, View};
 use crate::{ApiError, ApiState, hooks, parse, write};
 use axum::extract::{Path, State};
@@ -24,7 +25,11 @@ pub(crate) async fn create(
     let object = write::create(&state, &caller, object_type, &input).await?;
     let view = View { base: base.0, hrefs: true, ..View::default() };
     let drafted = hooks::became_draft(&object, input.fq_name.as_ref());
-    Ok((drafted_status(drafted), wrapped(object_type.name(), view.head(&object))).into_response())
+    let mut out = Vec::new();
+    let mut outer = Members::new(&mut out);
+    view.head(&object, outer.name(object_type.name())).end();
+    outer.end();
+    Ok((drafted_status(drafted), json_text(out)).into_response())
 }
 
 /// Reads an object.
@@ -49,8 +54,9 @@ pub(crate) async fn read(
     {
         return Ok((StatusCode::NOT_MODIFIED, [(header::ETAG, tag.clone())]).into_response());
     }
-    let shown = object_view(base, &query, &caller).object(&state, &object).await?;
-    let mut response = wrapped(object_type.name(), shown);
+    let mut shown = Vec::with_capacity(4096);
+    object_view(base, &query, &caller).wrapped(&state, &object, &mut shown).await?;
+    let mut response = json_text(shown);
     if let Some(tag) = tag {
         response.headers_mut().insert(header::ETAG, tag);
     }

@@ -1,12 +1,33 @@
 //! From objects to the JSON clients read: computed fields, defaults, references with hrefs, children and back references.
 
 use crate::authz::{self, Sight};
+use crate::members::Members;
 use crate::{ApiError, ApiState};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use uuid::Uuid;
-use weft_model::{Object, ObjectType, Reference, defaults};
+use weft_model::{FqName, Object, ObjectType, Reference, defaults};
+
+/// Fields that are written before the properties of the type.
+const WRITTEN_BEFORE: &[&str] = &[
+    "uuid",
+    "fq_name",
+    "href",
+    "name",
+    "parent_type",
+    "parent_uuid",
+    "parent_href",
+    "id_perms",
+    "perms2",
+    "display_name",
+];
+/// `id_perms.permissions`, which nobody looks at any more.
+static PERMISSIONS: LazyLock<String> = LazyLock::new(|| {
+    json!({"owner": defaults::OWNER, "owner_access": 7, "group": defaults::OWNER_GROUP,
+           "group_access": 7, "other_access": 7})
+    .to_string()
+});
 
 /// What of an object is shown.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -61,74 +82,110 @@ impl View {
         self.fields.as_ref().map_or(without_fields, |fields| fields.contains(field))
     }
 
-    /// The few fields a list shows.
-    pub(crate) fn summary(
+    /// Begins an object with the few fields a list shows.
+    fn summary<'a>(
         &self,
-        object_type: ObjectType,
-        uuid: Uuid,
-        fq_name: &weft_model::FqName,
-    ) -> Map<String, Value> {
-        let mut out = Map::new();
-        out.insert("uuid".into(), uuid.to_string().into());
-        out.insert("fq_name".into(), json!(fq_name));
+        (object_type, uuid): (ObjectType, Uuid),
+        fq_name: &FqName,
+        out: &'a mut Vec<u8>,
+    ) -> Members<'a> {
+        let mut members = Members::new(out);
+        members.field("uuid", &uuid);
+        members.field("fq_name", fq_name);
         if self.hrefs {
-            out.insert("href".into(), self.href(object_type, uuid).into());
+            self.write_href("href", (object_type, uuid), &mut members);
         }
-        out
+        members
     }
 
-    /// Identity, name and parent.
-    pub(crate) fn head(&self, object: &Object) -> Map<String, Value> {
-        let mut out = self.summary(object.object_type, object.uuid, &object.fq_name);
-        out.insert("name".into(), object.fq_name.last().into());
+    /// Appends the few fields a list shows.
+    pub(crate) fn brief(&self, target: (ObjectType, Uuid), fq_name: &FqName, out: &mut Vec<u8>) {
+        self.summary(target, fq_name, out).end();
+    }
+
+    /// Begins an object with identity, name and parent.
+    pub(crate) fn head<'a>(&self, object: &Object, out: &'a mut Vec<u8>) -> Members<'a> {
+        let mut members = self.summary((object.object_type, object.uuid), &object.fq_name, out);
+        members.field("name", object.fq_name.last());
         if let Some((parent_type, parent)) = object.parent {
-            out.insert("parent_type".into(), parent_type.name().into());
-            out.insert("parent_uuid".into(), parent.to_string().into());
+            members.field("parent_type", parent_type.name());
+            members.field("parent_uuid", &parent);
             if self.hrefs {
-                out.insert("parent_href".into(), self.href(parent_type, parent).into());
+                self.write_href("parent_href", (parent_type, parent), &mut members);
             }
         } else if object.object_type.info().parents.contains(&ObjectType::ConfigRoot) {
-            out.insert("parent_type".into(), ObjectType::ConfigRoot.name().into());
+            members.field("parent_type", ObjectType::ConfigRoot.name());
         }
-        out
+        members
     }
 
-    /// One entry of `<type>_refs`, of a list of children or of back references.
-    fn link(&self, to: ObjectType, reference: &Reference, with_attr: bool) -> Value {
-        let mut out = json!({"to": reference.fq_name, "uuid": reference.uuid});
+    fn write_href(&self, name: &str, target: (ObjectType, Uuid), members: &mut Members<'_>) {
+        members.field(name, &format_args!("{}/{}/{}", self.base, target.0.name(), target.1));
+    }
+
+    /// One entry of `<type>_refs`, of a list of children or of back references; those of back references and references
+    /// have an attribute, `null` or not.
+    fn link(&self, to: ObjectType, link: &Link<'_>, out: &mut Vec<u8>) {
+        let mut members = Members::new(out);
+        members.field("to", link.fq_name);
+        members.field("uuid", &link.uuid);
         if self.hrefs {
-            out["href"] = self.href(to, reference.uuid).into();
+            self.write_href("href", (to, link.uuid), &mut members);
         }
-        if with_attr {
-            out["attr"] = reference.attr.clone().unwrap_or(Value::Null);
+        if let Some(attr) = link.attr {
+            members.field("attr", &attr);
         }
-        out
+        members.end();
     }
 
-    /// The whole object as this view wants it.
+    /// Writes a list of links, unless it is empty.
+    fn links<'l>(
+        &self,
+        field: &str,
+        to: ObjectType,
+        links: impl Iterator<Item = Link<'l>>,
+        members: &mut Members<'_>,
+    ) {
+        let mut links = links.peekable();
+        if links.peek().is_none() {
+            return;
+        }
+        let out = members.name(field);
+        let mut before = b'[';
+        for link in links {
+            out.push(before);
+            before = b',';
+            self.link(to, &link, out);
+        }
+        out.push(b']');
+    }
+
+    /// Appends the whole object as this view wants it.
     pub(crate) async fn object(
         &self,
         state: &ApiState,
         object: &Object,
-    ) -> Result<Map<String, Value>, ApiError> {
-        let mut out = self.head(object);
-        self.properties(object, &mut out);
-        self.references(state, object, &mut out).await?;
+        out: &mut Vec<u8>,
+    ) -> Result<(), ApiError> {
+        let mut members = self.head(object, out);
+        self.properties(object, &mut members);
+        self.references(state, object, &mut members).await?;
         let own = object.object_type.info();
         // Of the many types that could be there, only those that are cost a look.
         let children = self.present(state, object, Side::Children).await?;
         for child in own.children().filter(|t| t.info().derived || children.contains(t)) {
             if self.wants(child.children_field(), self.children) {
-                self.add_children(state, object, child, &mut out).await?;
+                self.add_children(state, object, child, &mut members).await?;
             }
         }
         let referrers = self.present(state, object, Side::BackRefs).await?;
         for from in own.referrers().filter(|t| t.info().derived || own.derived || referrers.contains(t)) {
             if self.wants(from.back_refs_field(), self.back_refs) {
-                self.add_back_refs(state, object, from, &mut out).await?;
+                self.add_back_refs(state, object, from, &mut members).await?;
             }
         }
-        Ok(out)
+        members.end();
+        Ok(())
     }
 
     /// Types of the stored children or referrers an object has; none when none is wanted.
@@ -160,24 +217,30 @@ impl View {
         object: &Object,
         out: &mut Vec<u8>,
     ) -> Result<(), ApiError> {
-        let inner = self.object(state, object).await?;
-        let outer = json!({object.object_type.name(): inner});
-        serde_json::to_writer(out, &outer).map_err(|e| ApiError::internal(e.to_string()))
+        let mut outer = Members::new(out);
+        self.object(state, object, outer.name(object.object_type.name())).await?;
+        outer.end();
+        Ok(())
     }
 
     /// Properties, with defaults for absent ones.
-    pub(crate) fn properties(&self, object: &Object, out: &mut Map<String, Value>) {
-        out.insert("id_perms".into(), id_perms(object));
-        out.insert("perms2".into(), perms2(object));
+    fn properties(&self, object: &Object, members: &mut Members<'_>) {
+        write_id_perms(object, members.name("id_perms"));
+        authz::write_perms2(object, members.name("perms2"));
         if self.wants("display_name", true) {
-            out.insert("display_name".into(), display_name(object));
+            match object.props.get("display_name") {
+                Some(name) => members.field("display_name", name),
+                None => members.field("display_name", object.fq_name.last()),
+            }
         }
         for prop in object.object_type.info().all_props() {
-            if out.contains_key(prop.name) || !self.wants(prop.name, !prop.system) {
+            if WRITTEN_BEFORE.contains(&prop.name) || !self.wants(prop.name, !prop.system) {
                 continue;
             }
-            if let Some(value) = object.props.get(prop.name).cloned().or_else(|| prop.default_value()) {
-                out.insert(prop.name.into(), value);
+            match (object.props.get(prop.name), prop.default) {
+                (Some(value), _) => members.field(prop.name, value),
+                (None, Some(text)) => members.raw(prop.name, text),
+                (None, None) => {}
             }
         }
     }
@@ -186,26 +249,28 @@ impl View {
         &self,
         state: &ApiState,
         object: &Object,
-        out: &mut Map<String, Value>,
+        members: &mut Members<'_>,
     ) -> Result<(), ApiError> {
-        for (to, list) in &object.refs {
+        let mut derived: Vec<(ObjectType, Reference)> = Vec::new();
+        let info = object.object_type.info();
+        if !info.derived && info.refs.iter().any(|r| r.system && self.wants(r.to.refs_field(), true)) {
+            let current = state.derived_current().await?;
+            derived = current.refs(object.object_type, object.uuid);
+        }
+        let types: BTreeSet<ObjectType> =
+            object.refs.keys().copied().chain(derived.iter().map(|(to, _)| *to)).collect();
+        for to in types {
             if !self.wants(to.refs_field(), true) {
                 continue;
             }
-            for reference in list {
-                if self.names(state, *to, reference.uuid).await? {
-                    push(out, to.refs_field(), self.link(*to, reference, true));
+            let added = derived.iter().filter(|(t, _)| *t == to).map(|(_, reference)| reference);
+            let mut shown = Vec::new();
+            for reference in object.refs_to(to).iter().chain(added) {
+                if self.names(state, to, reference.uuid).await? {
+                    shown.push(Link::with_attr(reference));
                 }
             }
-        }
-        let info = object.object_type.info();
-        if !info.derived && info.refs.iter().any(|r| r.system && self.wants(r.to.refs_field(), true)) {
-            let derived = state.derived_current().await?;
-            for (to, reference) in derived.refs(object.object_type, object.uuid) {
-                if self.wants(to.refs_field(), true) && self.names(state, to, reference.uuid).await? {
-                    push(out, to.refs_field(), self.link(to, &reference, true));
-                }
-            }
+            self.links(to.refs_field(), to, shown.into_iter(), members);
         }
         Ok(())
     }
@@ -215,24 +280,24 @@ impl View {
         state: &ApiState,
         object: &Object,
         child: ObjectType,
-        out: &mut Map<String, Value>,
+        members: &mut Members<'_>,
     ) -> Result<(), ApiError> {
+        let mut shown: Vec<(Uuid, FqName)> = Vec::new();
         if child.info().derived {
-            let derived = state.derived_current().await?;
-            for item in derived.children(object.uuid).iter().filter(|c| c.object_type == child) {
-                let reference = Reference { uuid: item.uuid, fq_name: item.fq_name.clone(), attr: None };
-                push(out, child.children_field(), self.link(child, &reference, false));
-            }
-            return Ok(());
-        }
-        for member in state.children_of_type((object.object_type, object.uuid), child).await? {
-            if let Some(loaded) = state.load(child, member.uuid).await?
-                && self.shows(state, &loaded.object).await?
-            {
-                let reference = Reference { uuid: member.uuid, fq_name: loaded.object.fq_name, attr: None };
-                push(out, child.children_field(), self.link(child, &reference, false));
+            let derived = state.derived_current().await?.children(object.uuid);
+            let derived = derived.iter().filter(|c| c.object_type == child);
+            shown.extend(derived.map(|c| (c.uuid, c.fq_name.clone())));
+        } else {
+            for member in state.children_of_type((object.object_type, object.uuid), child).await? {
+                if let Some(loaded) = state.load(child, member.uuid).await?
+                    && self.shows(state, &loaded.object).await?
+                {
+                    shown.push((member.uuid, loaded.object.fq_name));
+                }
             }
         }
+        let links = shown.iter().map(|(uuid, fq_name)| Link { uuid: *uuid, fq_name, attr: None });
+        self.links(child.children_field(), child, links, members);
         Ok(())
     }
 
@@ -241,17 +306,33 @@ impl View {
         state: &ApiState,
         object: &Object,
         from: ObjectType,
-        out: &mut Map<String, Value>,
+        members: &mut Members<'_>,
     ) -> Result<(), ApiError> {
         let to = (object.object_type, object.uuid);
+        let mut shown = Vec::new();
         for (item, attr) in back_references(state, to, from).await? {
-            if !self.shows(state, &item).await? {
-                continue;
+            if self.shows(state, &item).await? {
+                shown.push((item.uuid, item.fq_name, attr));
             }
-            let reference = Reference { uuid: item.uuid, fq_name: item.fq_name, attr };
-            push(out, from.back_refs_field(), self.link(from, &reference, true));
         }
+        let links =
+            shown.iter().map(|(uuid, fq_name, attr)| Link { uuid: *uuid, fq_name, attr: Some(attr.as_ref()) });
+        self.links(from.back_refs_field(), from, links, members);
         Ok(())
+    }
+}
+
+/// Another object, as it is named by one that is shown.
+struct Link<'a> {
+    uuid: Uuid,
+    fq_name: &'a FqName,
+    /// `None`: links of this kind have no attribute.
+    attr: Option<Option<&'a Value>>,
+}
+
+impl<'a> Link<'a> {
+    fn with_attr(reference: &'a Reference) -> Self {
+        Self { uuid: reference.uuid, fq_name: &reference.fq_name, attr: Some(reference.attr.as_ref()) }
     }
 }
 
@@ -303,13 +384,6 @@ pub(crate) fn gone(object: &Object, out: &mut Vec<u8>) {
     out.extend_from_slice(gone.to_string().as_bytes());
 }
 
-fn push(out: &mut Map<String, Value>, field: &str, item: Value) {
-    let list = out.entry(field).or_insert_with(|| Value::Array(Vec::new()));
-    if let Value::Array(list) = list {
-        list.push(item);
-    }
-}
-
 /// The display name; the last part of the name unless another was given.
 pub(crate) fn display_name(object: &Object) -> Value {
     object.props.get("display_name").cloned().unwrap_or_else(|| object.fq_name.last().into())
@@ -317,26 +391,30 @@ pub(crate) fn display_name(object: &Object) -> Value {
 
 /// `id_perms` in full: only what differs from the ordinary is stored.
 pub(crate) fn id_perms(object: &Object) -> Value {
+    let mut out = Vec::new();
+    write_id_perms(object, &mut out);
+    serde_json::from_slice(&out).unwrap_or_default()
+}
+
+fn write_id_perms(object: &Object, out: &mut Vec<u8>) {
     let (high, low) = object.uuid.as_u64_pair();
-    let mut out = json!({
-        "enable": true, "user_visible": true, "description": null, "creator": null, "created": null, "last_modified": null,
-        "uuid": {"uuid_mslong": high, "uuid_lslong": low},
-        "permissions": {"owner": defaults::OWNER, "owner_access": 7, "group": defaults::OWNER_GROUP,
-                        "group_access": 7, "other_access": 7},
-    });
-    overlay(&mut out, object.props.get("id_perms"));
-    out
+    let uuid = format!("{{\"uuid_mslong\":{high},\"uuid_lslong\":{low}}}");
+    let ordinary = [
+        ("created", "null"),
+        ("creator", "null"),
+        ("description", "null"),
+        ("enable", "true"),
+        ("last_modified", "null"),
+        ("permissions", PERMISSIONS.as_str()),
+        ("user_visible", "true"),
+        ("uuid", uuid.as_str()),
+    ];
+    Members::new(out).overlaid(&ordinary, object.props.get("id_perms").and_then(Value::as_object));
 }
 
 /// `perms2` in full.
 pub(crate) fn perms2(object: &Object) -> Value {
     authz::rendered(object)
-}
-
-fn overlay(base: &mut Value, stored: Option<&Value>) {
-    if let (Value::Object(base), Some(Value::Object(stored))) = (base, stored) {
-        base.extend(stored.iter().map(|(name, value)| (name.clone(), value.clone())));
-    }
 }
 
 /// When the object last changed: the entity tag.

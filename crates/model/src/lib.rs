@@ -14,6 +14,7 @@ mod normalize;
 mod object;
 mod object_type;
 mod route_target;
+mod stored;
 
 pub mod defaults;
 pub mod objects;
@@ -28,4 +29,5 @@ pub use mac::MacAddress;
 pub use object::{Change, Object, Reference, Typed, derived_uuid};
 pub use objects::*;
 pub use route_target::{Administrator, RouteTarget};
+pub use stored::stored_name;
 pub use schema::{FieldInfo, PropInfo, PropKind, RefInfo, StructInfo, TypeInfo, ValueType};

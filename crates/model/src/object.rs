@@ -2,8 +2,9 @@
 
 use crate::schema::TypeInfo;
 use crate::{FqName, ModelError, ObjectType};
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use uuid::Uuid;
@@ -113,65 +114,14 @@ impl Object {
         T::deserialize(Value::Object(props)).map_err(|e| ModelError::Malformed(format!("{}: {e}", T::TYPE)))
     }
 
-    /// The stored form.
+    /// The stored form as a tree; the object itself is [`serde::Serialize`], which is faster.
     pub fn to_json(&self) -> Value {
-        let refs: Map<String, Value> = self
-            .refs
-            .iter()
-            .filter(|(_, list)| !list.is_empty())
-            .map(|(to, list)| (to.name().to_owned(), list.iter().map(reference_to_json).collect()))
-            .collect();
-        let mut out = json!({"type": self.object_type.name(), "uuid": self.uuid, "fq_name": self.fq_name});
-        if let Some((parent_type, parent)) = self.parent {
-            out["parent_type"] = parent_type.name().into();
-            out["parent_uuid"] = parent.to_string().into();
-        }
-        out["props"] = Value::Object(self.props.clone());
-        out["refs"] = Value::Object(refs);
-        out
+        // Names, identities and values that come from JSON have a JSON form.
+        serde_json::to_value(self).unwrap_or_default()
     }
 
     /// Reads the stored form. Properties are taken as they are: they were checked when they were written.
     pub fn from_json(value: &Value) -> Result<Self, ModelError> {
-        Self::from_json_owned(value.clone())
+        Self::deserialize(value).map_err(|e| ModelError::Malformed(e.to_string()))
     }
-
-    /// As [`Self::from_json`], moving the properties instead of copying them.
-    pub fn from_json_owned(mut value: Value) -> Result<Self, ModelError> {
-        let object_type: ObjectType = take(&mut value, "type")?;
-        let uuid = take(&mut value, "uuid")?;
-        let fq_name = take(&mut value, "fq_name")?;
-        let parent = match value.get("parent_type") {
-            None | Some(Value::Null) => None,
-            Some(_) => Some((take(&mut value, "parent_type")?, take(&mut value, "parent_uuid")?)),
-        };
-        let props = take(&mut value, "props")?;
-        let refs: BTreeMap<String, Vec<Value>> = take(&mut value, "refs")?;
-        let refs = refs.into_iter().map(references_from_json).collect::<Result<_, _>>()?;
-        Ok(Self { object_type, uuid, fq_name, parent, refs, props })
-    }
-}
-
-fn reference_to_json(reference: &Reference) -> Value {
-    let mut out = json!({"uuid": reference.uuid, "fq_name": reference.fq_name});
-    if let Some(attr) = &reference.attr {
-        out["attr"] = attr.clone();
-    }
-    out
-}
-
-fn references_from_json(
-    (to, list): (String, Vec<Value>),
-) -> Result<(ObjectType, Vec<Reference>), ModelError> {
-    let read = |mut value: Value| {
-        let attr = value.get_mut("attr").map(Value::take).filter(|v| !v.is_null());
-        Ok(Reference { uuid: take(&mut value, "uuid")?, fq_name: take(&mut value, "fq_name")?, attr })
-    };
-    Ok((to.parse()?, list.into_iter().map(read).collect::<Result<_, ModelError>>()?))
-}
-
-fn take<T: DeserializeOwned>(value: &mut Value, name: &str) -> Result<T, ModelError> {
-    let field = value.get_mut(name).map(Value::take);
-    let field = field.ok_or_else(|| ModelError::Malformed(format!("{name} is missing")))?;
-    serde_json::from_value(field).map_err(|e| ModelError::Malformed(format!("{name}: {e}")))
 }

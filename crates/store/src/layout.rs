@@ -120,8 +120,7 @@ pub fn sequence_key(pool: &str) -> String {
 /// # Errors
 /// [`StoreError::InvalidTxn`] if it has no JSON form.
 pub fn encode(object: &Object) -> Result<Bytes, StoreError> {
-    let json = object.to_json();
-    serde_json::to_vec(&json).map(Bytes::from).map_err(|e| StoreError::InvalidTxn(e.to_string()))
+    serde_json::to_vec(object).map(Bytes::from).map_err(|e| StoreError::InvalidTxn(e.to_string()))
 }
 
 /// The reverse of [`encode`].
@@ -129,8 +128,7 @@ pub fn encode(object: &Object) -> Result<Bytes, StoreError> {
 /// # Errors
 /// [`StoreError::Corrupt`] if it is not an object in the store's form.
 pub fn decode(bytes: &[u8]) -> Result<Object, StoreError> {
-    let json = serde_json::from_slice(bytes).map_err(|e| StoreError::Corrupt(e.to_string()))?;
-    Object::from_json_owned(json).map_err(|e| StoreError::Corrupt(e.to_string()))
+    serde_json::from_slice(bytes).map_err(|e| StoreError::Corrupt(e.to_string()))
 }
 
 /// The rows beside the object's own: its place under its parent and in the objects it refers to.

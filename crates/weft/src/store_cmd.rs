@@ -272,7 +272,7 @@ fn read_objects(mut json: Value) -> anyhow::Result<dump::Dump> {
     };
     let mut objects = Vec::with_capacity(list.len());
     for (index, object) in list.into_iter().enumerate() {
-        objects.push(Object::from_json_owned(object).with_context(|| format!("object {index}"))?);
+        objects.push(Object::from_json(&object).with_context(|| format!("object {index}"))?);
     }
     Ok(dump::Dump { objects, ..dump::Dump::default() })
 }

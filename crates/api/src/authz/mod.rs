@@ -26,7 +26,7 @@ mod visibility;
 pub(crate) use caller::Caller;
 pub(crate) use guard::guard;
 pub(crate) use ownership::{complete, update};
-pub(crate) use perms::{Access, rendered};
+pub(crate) use perms::{Access, rendered, write as write_perms2};
 pub(crate) use policy::Policy;
 pub(crate) use rbac::Operation;
 pub(crate) use visibility::{Sight, by_name, deletes, may, require, sees, target, writes};

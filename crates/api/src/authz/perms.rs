@@ -1,5 +1,6 @@
 //! `perms2`: what the owner, those it is shared with, and everybody may do with an object (wire-facts 1.2, 2.3). Pure.
 
+use crate::members::Members;
 use serde_json::{Value, json};
 use uuid::Uuid;
 use weft_model::{Object, ObjectType, defaults};
@@ -138,22 +139,32 @@ pub(crate) fn user_visible(object: &Object) -> bool {
 
 /// `perms2` in full: what is not stored has its ordinary value.
 pub(crate) fn rendered(object: &Object) -> Value {
+    let mut out = Vec::new();
+    write(object, &mut out);
+    serde_json::from_slice(&out).unwrap_or_default()
+}
+
+/// Appends `perms2` in full.
+pub(crate) fn write(object: &Object, out: &mut Vec<u8>) {
     let owner = match object.object_type {
-        ObjectType::Project => object.uuid.as_simple().to_string(),
-        _ => defaults::OWNER.to_owned(),
+        ObjectType::Project => format!("\"{}\"", object.uuid.as_simple()),
+        _ => format!("\"{}\"", defaults::OWNER),
     };
     let share = match object.object_type {
         ObjectType::Domain => json!([{
             "tenant": format!("domain:{}", object.uuid), "tenant_access": Access::READ_WRITE.0,
-        }]),
-        _ => json!([]),
+        }])
+        .to_string(),
+        _ => "[]".to_owned(),
     };
-    let global = implied_global(object).0;
-    let mut out = json!({"owner": owner, "owner_access": 7, "global_access": global, "share": share});
-    if let (Value::Object(out), Some(Value::Object(stored))) = (&mut out, object.props.get("perms2")) {
-        out.extend(stored.iter().map(|(name, value)| (name.clone(), value.clone())));
-    }
-    out
+    let global = implied_global(object).0.to_string();
+    let ordinary = [
+        ("global_access", global.as_str()),
+        ("owner", owner.as_str()),
+        ("owner_access", "7"),
+        ("share", share.as_str()),
+    ];
+    Members::new(out).overlaid(&ordinary, object.props.get("perms2").and_then(Value::as_object));
 }
 
 /// Access for all of objects written before they said so themselves: a shared network is open, an external one may be

@@ -1,9 +1,12 @@
 //! The embedded store: one machine, one process, one redb file.
 //!
-//! Writes go through a bounded queue to one thread (writer.rs) that makes many transactions durable with one fsync.
-//! Reads take a snapshot of the database and never wait for the writer. Watchers follow a change log (watch.rs).
+//! Writes go through a bounded queue to one thread (writer.rs) that makes many transactions durable with one fsync: of the
+//! change log (log.rs), which is written before the tables and which watchers follow (watch.rs). The tables are made
+//! durable now and then. Reads take the newest state of the tables and never wait for the writer (ADR 0051).
 
 mod lock;
+mod log;
+mod record;
 mod snapshot;
 mod tables;
 mod watch;
@@ -11,16 +14,18 @@ mod writer;
 
 use std::fs::File;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::thread::JoinHandle;
 
-use redb::{Database, ReadableDatabase};
+use redb::{Database, ReadOnlyTable, ReadableDatabase};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::{
-    BoxFuture, Entry, EntryStream, Limits, Range, Revision, Store, StoreError, Txn, TxnResult, WatchStream,
+    BoxFuture, Entry, EntryStream, EventKind, Limits, Range, Revision, Store, StoreError, Txn, TxnResult,
+    WatchBatch, WatchStream,
 };
-use tables::{DATA, LOG, STATE, State, storage};
+use log::Log;
+use tables::{DATA, DATA_HEADER, STATE, durable_revision, state_row, storage};
 
 /// Name of the database in the store's directory.
 const DATABASE: &str = "weft.redb";
@@ -46,16 +51,16 @@ pub struct EmbeddedOptions {
     pub log_bytes: u64,
     /// Bytes of the page cache. The kernel keeps the pages that do not fit.
     pub cache_bytes: usize,
-    /// Keep the file's free space on disk with each commit. Opening after a crash then takes no time however large
-    /// the store, and each commit takes longer. Without it such an opening reads the whole file once.
-    pub quick_repair: bool,
 }
 
 impl Default for EmbeddedOptions {
     fn default() -> Self {
-        Self { log_revisions: 1_000_000, log_bytes: 256 << 20, cache_bytes: 48 << 20, quick_repair: false }
+        Self { log_revisions: 1_000_000, log_bytes: 256 << 20, cache_bytes: 48 << 20 }
     }
 }
+
+/// The table of keys and values, being written.
+type Data<'t> = redb::Table<'t, &'static str, &'static [u8]>;
 
 /// A [`Store`] in a directory of this machine.
 ///
@@ -68,9 +73,18 @@ pub struct EmbeddedStore {
     thread: Option<JoinHandle<()>>,
 }
 
+/// The state of the tables after a group of transactions.
+struct View {
+    revision: Revision,
+    data: ReadOnlyTable<&'static str, &'static [u8]>,
+}
+
 /// What the writer, the readers and the watchers share.
 struct Inner {
+    /// The newest state whose changes are durable.
+    view: RwLock<Arc<View>>,
     database: Database,
+    log: Log,
     options: EmbeddedOptions,
     recent: watch::Recent,
     /// Released after the database is closed: fields drop in order.
@@ -102,14 +116,22 @@ impl EmbeddedStore {
             .set_cache_size(options.cache_bytes)
             .open(dir.join(DATABASE))
             .map_err(storage)?;
-        let state = State::read(&database.begin_read().map_err(storage)?)?;
-        let inner = Arc::new(Inner { database, options, recent: watch::Recent::default(), _lock: lock });
+        let durable = durable_revision(&database.begin_read().map_err(storage)?)?;
+        let (log, appender, missing) = Log::open(dir, durable)?;
+        let revision = missing.last().map_or(durable, |batch| batch.revision);
+        if revision > durable {
+            tracing::info!(transactions = missing.len(), "taken from the log after an unclean end");
+            catch_up(&database, &missing)?;
+        }
+        let view = RwLock::new(Arc::new(View::of(&database, revision)?));
+        let recent = watch::Recent::default();
+        let inner = Arc::new(Inner { view, database, log, options, recent, _lock: lock });
         let (jobs, receiver) = mpsc::channel(QUEUE);
-        let (sender, newest) = tokio::sync::watch::channel(state.revision);
-        let shared = Arc::clone(&inner);
+        let (sender, newest) = tokio::sync::watch::channel(revision);
+        let writer = writer::Writer::new(Arc::clone(&inner), appender, revision, durable, sender);
         let thread = std::thread::Builder::new()
             .name("weft-store".into())
-            .spawn(move || writer::run(&shared, receiver, &sender))
+            .spawn(move || writer.run(receiver))
             .map_err(|e| StoreError::Unavailable(e.to_string()))?;
         Ok(Self { inner, jobs: Some(jobs), newest, thread: Some(thread) })
     }
@@ -144,9 +166,8 @@ fn create_if_missing(dir: &Path) -> Result<(), StoreError> {
     let database = Database::create(&unfinished).map_err(storage)?;
     let transaction = database.begin_write().map_err(storage)?;
     transaction.open_table(DATA).map_err(storage)?;
-    transaction.open_table(LOG).map_err(storage)?;
     let mut state = transaction.open_table(STATE).map_err(storage)?;
-    state.insert(0, State::default().to_row()).map_err(storage)?;
+    state.insert(0, state_row(0)).map_err(storage)?;
     drop(state);
     transaction.commit().map_err(storage)?;
     database.close().map_err(storage)?;
@@ -160,25 +181,73 @@ fn sync_directory(dir: &Path) -> Result<(), StoreError> {
     File::open(dir).and_then(|d| d.sync_all()).map_err(|e| path_error(dir, &e))
 }
 
+/// Applies transactions that are in the log and not in the tables.
+fn catch_up(database: &Database, missing: &[WatchBatch]) -> Result<(), StoreError> {
+    let mut transaction = database.begin_write().map_err(storage)?;
+    transaction.set_quick_repair(true);
+    let mut data = transaction.open_table(DATA).map_err(storage)?;
+    for batch in missing {
+        for event in &batch.events {
+            match &event.kind {
+                EventKind::Put(value) => put_row(&mut data, &event.key, value, batch.revision)?,
+                EventKind::Delete { .. } => {
+                    data.remove(event.key.as_str()).map_err(storage)?;
+                }
+            }
+        }
+    }
+    drop(data);
+    let revision = missing.last().map_or(0, |batch| batch.revision);
+    let mut state = transaction.open_table(STATE).map_err(storage)?;
+    state.insert(0, state_row(revision)).map_err(storage)?;
+    drop(state);
+    transaction.commit().map_err(storage)
+}
+
+fn put_row(data: &mut Data<'_>, key: &str, value: &[u8], revision: Revision) -> Result<(), StoreError> {
+    let mut row = data.insert_reserve(key, DATA_HEADER + value.len()).map_err(storage)?;
+    let (header, body) = row.as_mut().split_at_mut(DATA_HEADER);
+    header.copy_from_slice(&revision.to_le_bytes());
+    body.copy_from_slice(value);
+    Ok(())
+}
+
+impl View {
+    fn of(database: &Database, revision: Revision) -> Result<Self, StoreError> {
+        let transaction = database.begin_read().map_err(storage)?;
+        Ok(Self { revision, data: transaction.open_table(DATA).map_err(storage)? })
+    }
+}
+
 impl Inner {
+    fn view(&self) -> Arc<View> {
+        Arc::clone(&self.view.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Lets readers see what the tables hold now.
+    fn publish(&self, revision: Revision) -> Result<(), StoreError> {
+        let view = Arc::new(View::of(&self.database, revision)?);
+        *self.view.write().unwrap_or_else(PoisonError::into_inner) = view;
+        Ok(())
+    }
+
     fn get(&self, key: &str) -> Result<Option<Entry>, StoreError> {
-        let transaction = self.database.begin_read().map_err(storage)?;
-        let data = transaction.open_table(DATA).map_err(storage)?;
-        let row = data.get(key).map_err(storage)?;
+        // The rows must not outlive the state they are of.
+        let view = self.view();
+        let row = view.data.get(key).map_err(storage)?;
         row.map(|row| tables::entry(key, row.value())).transpose()
     }
 
     fn range(&self, prefix: &str, after: Option<&str>, limit: usize) -> Result<Range, StoreError> {
-        let transaction = self.database.begin_read().map_err(storage)?;
-        let revision = State::read(&transaction)?.revision;
-        let data = transaction.open_table(DATA).map_err(storage)?;
+        let view = self.view();
+        let revision = view.revision;
         let start = after.filter(|after| *after >= prefix);
         let rows = match start {
             Some(after) => {
                 use std::ops::Bound::{Excluded, Unbounded};
-                data.range::<&str>((Excluded(after), Unbounded)).map_err(storage)?
+                view.data.range::<&str>((Excluded(after), Unbounded)).map_err(storage)?
             }
-            None => data.range(prefix..).map_err(storage)?,
+            None => view.data.range(prefix..).map_err(storage)?,
         };
         let (mut entries, mut bytes) = (Vec::new(), 0);
         for row in rows {
@@ -193,10 +262,6 @@ impl Inner {
             entries.push(tables::entry(key.value(), row.value())?);
         }
         Ok(Range { entries, revision, more: false })
-    }
-
-    fn state(&self) -> Result<State, StoreError> {
-        State::read(&self.database.begin_read().map_err(storage)?)
     }
 }
 
@@ -223,7 +288,7 @@ impl Store for EmbeddedStore {
     }
 
     fn snapshot(&self) -> BoxFuture<'_, Result<(Revision, EntryStream), StoreError>> {
-        Box::pin(async move { snapshot::start(&self.inner) })
+        Box::pin(async move { Ok(snapshot::start(self.inner.view())) })
     }
 
     fn txn(&self, txn: Txn) -> BoxFuture<'_, Result<TxnResult, StoreError>> {
@@ -243,7 +308,7 @@ impl Store for EmbeddedStore {
         from: Revision,
     ) -> BoxFuture<'a, Result<WatchStream, StoreError>> {
         Box::pin(async move {
-            let State { revision: current, oldest, .. } = self.inner.state()?;
+            let (current, oldest) = (self.inner.view().revision, self.inner.log.oldest());
             if from < oldest {
                 return Err(StoreError::Compacted { requested: from, oldest });
             }
@@ -255,7 +320,7 @@ impl Store for EmbeddedStore {
     }
 
     fn revision(&self) -> BoxFuture<'_, Result<Revision, StoreError>> {
-        Box::pin(async move { Ok(self.inner.state()?.revision) })
+        Box::pin(async move { Ok(self.inner.view().revision) })
     }
 
     fn limits(&self) -> Limits {

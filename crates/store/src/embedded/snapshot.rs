@@ -1,11 +1,12 @@
-//! All entries at one revision: one read transaction, walked by a thread for blocking work.
+//! All entries at one revision: one state of the tables, walked by a thread for blocking work.
 
-use redb::{ReadTransaction, ReadableTable};
+use std::sync::Arc;
+
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 
-use super::tables::{DATA, State, entry, storage};
-use super::{Inner, MAX_PAGE};
+use super::tables::{entry, storage};
+use super::{MAX_PAGE, View};
 use crate::{Entry, EntryStream, Revision, StoreError};
 
 /// Pages read ahead of the reader.
@@ -15,24 +16,21 @@ const PAGE_BYTES: usize = 1 << 20;
 
 type Page = Result<Vec<Entry>, StoreError>;
 
-pub(super) fn start(inner: &Inner) -> Result<(Revision, EntryStream), StoreError> {
-    use redb::ReadableDatabase;
-    let transaction = inner.database.begin_read().map_err(storage)?;
-    let revision = State::read(&transaction)?.revision;
+pub(super) fn start(view: Arc<View>) -> (Revision, EntryStream) {
+    let revision = view.revision;
     let (pages, receiver) = mpsc::channel(AHEAD);
     tokio::task::spawn_blocking(move || {
-        if let Err(error) = walk(&transaction, &pages) {
+        if let Err(error) = walk(&view, &pages) {
             // The reader may have gone.
             let _ = pages.blocking_send(Err(error));
         }
     });
-    Ok((revision, Box::pin(ReceiverStream::new(receiver))))
+    (revision, Box::pin(ReceiverStream::new(receiver)))
 }
 
-fn walk(transaction: &ReadTransaction, pages: &mpsc::Sender<Page>) -> Result<(), StoreError> {
-    let data = transaction.open_table(DATA).map_err(storage)?;
+fn walk(view: &View, pages: &mpsc::Sender<Page>) -> Result<(), StoreError> {
     let (mut page, mut bytes) = (Vec::new(), 0);
-    for row in data.iter().map_err(storage)? {
+    for row in view.data.range::<&str>(..).map_err(storage)? {
         let (key, row) = row.map_err(storage)?;
         bytes += key.value().len() + row.value().len();
         page.push(entry(key.value(), row.value())?);

@@ -7,20 +7,16 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use bytes::Bytes;
-use redb::ReadableDatabase;
 use tokio::sync::watch;
 
 use super::Inner;
-use super::tables::{LOG, State, decode_group, storage};
+use super::log::Place;
 use crate::{Event, EventKind, Revision, StoreError, WatchBatch, WatchStream};
 
 /// Groups kept in memory, at most.
 const RECENT_GROUPS: usize = 1024;
 /// Bytes of keys and values kept in memory, at most (one group may exceed it alone).
 const RECENT_BYTES: usize = 8 << 20;
-/// Rows of the log read at a time by a watcher that is behind.
-const LOG_ROWS: usize = 16;
 
 /// Transactions that became durable together, revisions ascending by one; never empty.
 type Group = Arc<Vec<WatchBatch>>;
@@ -72,6 +68,8 @@ struct Watcher {
     /// The revision of the last batch handed out: `seen`, or less while batches are ready.
     told: Revision,
     newest: watch::Receiver<Revision>,
+    /// Where it reads on in the log on disk.
+    place: Place,
     /// Batches ready to be handed out.
     ready: VecDeque<WatchBatch>,
 }
@@ -83,7 +81,8 @@ pub(super) fn stream(
     from: Revision,
     newest: watch::Receiver<Revision>,
 ) -> WatchStream {
-    let watcher = Watcher { inner, prefix, seen: from, told: from, newest, ready: VecDeque::new() };
+    let (place, ready) = (Place::default(), VecDeque::new());
+    let watcher = Watcher { inner, prefix, seen: from, told: from, newest, place, ready };
     Box::pin(futures::stream::unfold(Some(watcher), |watcher| async move {
         let mut watcher = watcher?;
         match watcher.next().await {
@@ -126,9 +125,13 @@ impl Watcher {
     }
 
     async fn fetch_from_log(&mut self, newest: Revision) -> Result<(), StoreError> {
-        let (inner, seen) = (Arc::clone(&self.inner), self.seen);
-        let read = tokio::task::spawn_blocking(move || read_log(&inner, seen, newest));
-        let groups = read.await.map_err(|e| StoreError::Unavailable(e.to_string()))??;
+        let (inner, seen, mut place) = (Arc::clone(&self.inner), self.seen, self.place);
+        let read = tokio::task::spawn_blocking(move || {
+            let groups = inner.log.read(seen, newest, &mut place);
+            groups.map(|groups| (groups, place))
+        });
+        let (groups, place) = read.await.map_err(|e| StoreError::Unavailable(e.to_string()))??;
+        self.place = place;
         for group in groups {
             self.accept(&group);
         }
@@ -147,25 +150,4 @@ impl Watcher {
             self.seen = self.seen.max(last.revision);
         }
     }
-}
-
-/// The next few groups after `seen`.
-fn read_log(inner: &Inner, seen: Revision, newest: Revision) -> Result<Vec<Vec<WatchBatch>>, StoreError> {
-    let transaction = inner.database.begin_read().map_err(storage)?;
-    let oldest = State::read(&transaction)?.oldest;
-    if seen < oldest {
-        return Err(StoreError::Lagged { at: seen, oldest });
-    }
-    let log = transaction.open_table(LOG).map_err(storage)?;
-    // The group that holds `seen + 1` is the last one that does not start after it.
-    let mut before = log.range(..=seen + 1).map_err(storage)?;
-    let start = before.next_back().transpose().map_err(storage)?;
-    let start = start.map_or(0, |(first, _)| first.value());
-    let mut groups = Vec::new();
-    for row in log.range(start..=newest).map_err(storage)?.take(LOG_ROWS) {
-        let (first, row) = row.map_err(storage)?;
-        groups.push(decode_group(first.value(), Bytes::copy_from_slice(row.value()))?);
-    }
-    let reached = groups.last().and_then(|group| group.last()).is_some_and(|batch| batch.revision > seen);
-    if reached { Ok(groups) } else { Err(StoreError::Corrupt(format!("no log after revision {seen}"))) }
 }

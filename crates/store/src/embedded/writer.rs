@@ -1,24 +1,24 @@
 //! The single writer: a thread that applies transactions in order and makes many durable with one fsync.
 //!
 //! While the disk is busy with one group, the next collects in the queue; so the more clients write at once, the
-//! larger the groups. A transaction is answered only after its group is on disk and visible to readers and watchers.
+//! larger the groups. A transaction is answered only after its group is in the log on disk and visible to readers and
+//! watchers; no reader sees it before it is in the log.
 
 use std::sync::Arc;
 
 use bytes::Bytes;
-use redb::{ReadableTable, Table};
+use redb::{Durability, ReadableTable};
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::Inner;
-use super::tables::{DATA, DATA_HEADER, LOG, STATE, State, encode_group, group_len, row_revision, storage};
+use super::log::{AppendError, Appender};
+use super::tables::{DATA, STATE, row_revision, state_row, storage};
+use super::{Data, Inner, put_row, record, tables};
 use crate::{Compare, Condition, Event, EventKind, Op, Revision, StoreError, Txn, TxnResult, WatchBatch};
 
 /// Transactions made durable together, at most.
 const GROUP_TXNS: usize = 512;
 /// Bytes of keys and values after which no more transactions join a group.
 const GROUP_BYTES: usize = 2 << 20;
-/// Log rows removed per group, at most: bounds what one commit can be delayed by.
-const TRIM_ROWS: usize = 256;
 
 /// A transaction with its way back.
 pub(super) struct Job {
@@ -28,33 +28,125 @@ pub(super) struct Job {
 
 /// What became of a group.
 struct Committed {
-    state: State,
     outcomes: Vec<TxnResult>,
     batches: Vec<WatchBatch>,
 }
 
-/// Runs until every sender of `jobs` is gone.
-pub(super) fn run(inner: &Inner, mut jobs: mpsc::Receiver<Job>, newest: &watch::Sender<Revision>) {
-    while let Some(first) = jobs.blocking_recv() {
-        let group = collect(first, &mut jobs);
-        match commit(inner, &group) {
-            Ok(done) => {
-                if !done.batches.is_empty() {
-                    inner.recent.push(Arc::new(done.batches));
-                    newest.send_replace(done.state.revision);
-                }
-                for (job, outcome) in group.into_iter().zip(done.outcomes) {
-                    // The caller may have gone; the transaction stands all the same.
-                    let _ = job.reply.send(Ok(outcome));
+/// The writer.
+pub(super) struct Writer {
+    inner: Arc<Inner>,
+    log: Appender,
+    /// The newest revision.
+    revision: Revision,
+    /// The revision at which the tables were last made durable.
+    durable: Revision,
+    newest: watch::Sender<Revision>,
+    /// Why nothing can be written any more.
+    broken: Option<String>,
+}
+
+impl Writer {
+    pub(super) fn new(
+        inner: Arc<Inner>,
+        log: Appender,
+        revision: Revision,
+        durable: Revision,
+        newest: watch::Sender<Revision>,
+    ) -> Self {
+        Self { inner, log, revision, durable, newest, broken: None }
+    }
+
+    /// Runs until every sender of `jobs` is gone.
+    pub(super) fn run(mut self, mut jobs: mpsc::Receiver<Job>) {
+        while let Some(first) = jobs.blocking_recv() {
+            let group = collect(first, &mut jobs);
+            match self.commit(&group) {
+                Ok(done) => self.answer(group, done),
+                Err(error) => {
+                    tracing::error!(%error, transactions = group.len(), "group of transactions failed");
+                    for job in group {
+                        let _ = job.reply.send(Err(StoreError::Unavailable(error.to_string())));
+                    }
                 }
             }
-            Err(error) => {
-                tracing::error!(%error, transactions = group.len(), "group of transactions failed");
-                for job in group {
-                    let _ = job.reply.send(Err(StoreError::Unavailable(error.to_string())));
-                }
+            if self.log.full(&self.inner.log, &self.inner.options, self.revision)
+                && let Err(error) = self.next_segment()
+            {
+                tracing::error!(%error, "the log grows: its next segment cannot be begun");
             }
         }
+        if let Err(error) = self.make_durable() {
+            tracing::error!(%error, "the tables are not as new as the log: the next start mends that");
+        }
+    }
+
+    fn answer(&self, group: Vec<Job>, done: Committed) {
+        if !done.batches.is_empty() {
+            self.inner.recent.push(Arc::new(done.batches));
+            self.newest.send_replace(self.revision);
+        }
+        for (job, outcome) in group.into_iter().zip(done.outcomes) {
+            // The caller may have gone; the transaction stands all the same.
+            let _ = job.reply.send(Ok(outcome));
+        }
+    }
+
+    fn commit(&mut self, group: &[Job]) -> Result<Committed, StoreError> {
+        if let Some(why) = &self.broken {
+            return Err(StoreError::Unavailable(why.clone()));
+        }
+        let mut transaction = self.inner.database.begin_write().map_err(storage)?;
+        transaction.set_durability(Durability::None).map_err(storage)?;
+        let (mut outcomes, mut batches) = (Vec::with_capacity(group.len()), Vec::new());
+        let mut revision = self.revision;
+        {
+            let mut data = transaction.open_table(DATA).map_err(storage)?;
+            for job in group {
+                outcomes.push(apply(&mut data, &job.txn, &mut revision, &mut batches)?);
+            }
+        }
+        if batches.is_empty() {
+            transaction.abort().map_err(storage)?;
+            return Ok(Committed { outcomes, batches });
+        }
+        match self.log.append(&self.inner.log, &record::encode(&batches)?) {
+            Ok(()) => {}
+            Err(AppendError::Refused(error)) => return Err(error),
+            Err(AppendError::Broken(error)) => return Err(self.breaks(error)),
+        }
+        // From here on the transactions have happened: what fails now is mended by the next start.
+        let visible = transaction.commit().map_err(storage).and_then(|()| self.inner.publish(revision));
+        visible.map_err(|error| self.breaks(error))?;
+        self.revision = revision;
+        Ok(Committed { outcomes, batches })
+    }
+
+    fn breaks(&mut self, error: StoreError) -> StoreError {
+        self.broken = Some(format!("{error}; nothing is written until the store is opened anew"));
+        error
+    }
+
+    /// Makes the tables durable as they are.
+    fn make_durable(&mut self) -> Result<(), StoreError> {
+        if self.durable == self.revision || self.broken.is_some() {
+            return Ok(());
+        }
+        let mut transaction = self.inner.database.begin_write().map_err(storage)?;
+        // The file's free space is kept, too: opening takes no time however large the store.
+        transaction.set_quick_repair(true);
+        transaction
+            .open_table(STATE)
+            .map_err(storage)?
+            .insert(0, state_row(self.revision))
+            .map_err(storage)?;
+        transaction.commit().map_err(storage)?;
+        self.durable = self.revision;
+        Ok(())
+    }
+
+    fn next_segment(&mut self) -> Result<(), StoreError> {
+        self.make_durable()?;
+        self.log.rotate(&self.inner.log, &self.inner.options, self.revision)
     }
 }
 
@@ -73,40 +165,11 @@ fn size(txn: &Txn) -> usize {
     txn.ops.iter().map(|op| op.key().len() + op.value().map_or(0, Bytes::len)).sum()
 }
 
-fn commit(inner: &Inner, group: &[Job]) -> Result<Committed, StoreError> {
-    let mut transaction = inner.database.begin_write().map_err(storage)?;
-    transaction.set_quick_repair(inner.options.quick_repair);
-    let mut outcomes = Vec::with_capacity(group.len());
-    let mut batches = Vec::new();
-    let state = {
-        let mut table = transaction.open_table(STATE).map_err(storage)?;
-        let row = table.get(0).map_err(storage)?.map(|row| row.value());
-        let mut state = State::from_row(row.ok_or_else(|| StoreError::Corrupt("state row missing".into()))?)?;
-        let mut data = transaction.open_table(DATA).map_err(storage)?;
-        for job in group {
-            outcomes.push(apply(&mut data, &job.txn, &mut state, &mut batches)?);
-        }
-        if !batches.is_empty() {
-            let mut log = transaction.open_table(LOG).map_err(storage)?;
-            append(&mut log, &batches, &mut state)?;
-            trim(&mut log, inner, &mut state)?;
-            table.insert(0, state.to_row()).map_err(storage)?;
-        }
-        state
-    };
-    if batches.is_empty() {
-        transaction.abort().map_err(storage)?;
-    } else {
-        transaction.commit().map_err(storage)?;
-    }
-    Ok(Committed { state, outcomes, batches })
-}
-
 /// Applies one transaction; those before it in the group are already visible to it.
 fn apply(
-    data: &mut Table<'_, &'static str, &'static [u8]>,
+    data: &mut Data<'_>,
     txn: &Txn,
-    state: &mut State,
+    newest: &mut Revision,
     batches: &mut Vec<WatchBatch>,
 ) -> Result<TxnResult, StoreError> {
     for compare in &txn.compare {
@@ -114,21 +177,17 @@ fn apply(
             return Ok(TxnResult::Conflict { key: compare.key.clone() });
         }
     }
-    let revision = state.revision + 1;
+    let revision = *newest + 1;
     let mut events = Vec::with_capacity(txn.ops.len());
     for op in &txn.ops {
         match op {
             Op::Put { key, value } => {
-                let mut row =
-                    data.insert_reserve(key.as_str(), DATA_HEADER + value.len()).map_err(storage)?;
-                let (header, body) = row.as_mut().split_at_mut(DATA_HEADER);
-                header.copy_from_slice(&revision.to_le_bytes());
-                body.copy_from_slice(value);
+                put_row(data, key, value, revision)?;
                 events.push(Event { key: key.clone(), kind: EventKind::Put(value.clone()) });
             }
             Op::Delete { key } => {
                 if let Some(row) = data.remove(key.as_str()).map_err(storage)? {
-                    let previous = row.value().get(DATA_HEADER..).unwrap_or_default();
+                    let previous = row.value().get(tables::DATA_HEADER..).unwrap_or_default();
                     let previous = Bytes::copy_from_slice(previous);
                     events.push(Event { key: key.clone(), kind: EventKind::Delete { previous } });
                 }
@@ -136,13 +195,13 @@ fn apply(
         }
     }
     if !events.is_empty() {
-        state.revision = revision;
+        *newest = revision;
         batches.push(WatchBatch { revision, events });
     }
-    Ok(TxnResult::Committed(state.revision))
+    Ok(TxnResult::Committed(*newest))
 }
 
-fn holds(data: &Table<'_, &'static str, &'static [u8]>, compare: &Compare) -> Result<bool, StoreError> {
+fn holds(data: &Data<'_>, compare: &Compare) -> Result<bool, StoreError> {
     let row = data.get(compare.key.as_str()).map_err(storage)?;
     Ok(match (compare.condition, row) {
         (Condition::Absent, row) => row.is_none(),
@@ -150,31 +209,4 @@ fn holds(data: &Table<'_, &'static str, &'static [u8]>, compare: &Compare) -> Re
         (Condition::ModRevision(_), None) => false,
         (Condition::ModRevision(revision), Some(row)) => row_revision(row.value())? == revision,
     })
-}
-
-fn append(
-    log: &mut Table<'_, u64, &'static [u8]>,
-    batches: &[WatchBatch],
-    state: &mut State,
-) -> Result<(), StoreError> {
-    let Some(first) = batches.first() else { return Ok(()) };
-    let row = encode_group(batches);
-    state.log_bytes = state.log_bytes.saturating_add(row.len() as u64);
-    log.insert(first.revision, row.as_ref()).map_err(storage)?;
-    Ok(())
-}
-
-/// Removes the oldest rows while the log is over one of its bounds.
-fn trim(log: &mut Table<'_, u64, &'static [u8]>, inner: &Inner, state: &mut State) -> Result<(), StoreError> {
-    for _ in 0..TRIM_ROWS {
-        let over = state.log_bytes > inner.options.log_bytes
-            || state.revision.saturating_sub(state.oldest) > inner.options.log_revisions;
-        if !over {
-            return Ok(());
-        }
-        let Some((first, row)) = log.pop_first().map_err(storage)? else { return Ok(()) };
-        state.oldest = first.value() + group_len(row.value())?.saturating_sub(1);
-        state.log_bytes = state.log_bytes.saturating_sub(row.value().len() as u64);
-    }
-    Ok(())
 }
