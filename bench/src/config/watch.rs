@@ -9,7 +9,7 @@ use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 /// Writes measured.
-const WRITES: usize = 200;
+const WRITES: usize = 500;
 /// Pause between writes: the machine is to be idle.
 const PAUSE: Duration = Duration::from_millis(5);
 /// How long a change may take.
@@ -21,6 +21,9 @@ pub(super) fn latency(scene: &Scene<'_>, figures: &mut Figures) -> Result<()> {
     watcher.stream(
         "/watch?resource_type=virtual-machine-interface&virtual_machine_interface_fields=display_name",
     )?;
+    // What there is comes first: that is not what is measured.
+    while !watcher.line()?.starts_with(b"event: init") {}
+    watcher.line()?;
     let mut writer = scene.connect()?;
     let (seen, events) = mpsc::channel();
     let reader = std::thread::spawn(move || {

@@ -1,6 +1,6 @@
 //! `GET /<type>s` and `POST /list-bulk-collection`: which objects, how much of each, page by page.
 
-use crate::authz::{self, Caller, Operation, Sight};
+use crate::authz::{Caller, Operation, Sight};
 use crate::filter::Filters;
 use crate::http::{Base, Query, collection_of, json_text};
 use crate::members::Members;
@@ -18,8 +18,6 @@ use uuid::Uuid;
 use weft_model::{FqName, Object, ObjectType};
 use weft_store::layout;
 
-/// Objects read at a time.
-const PAGE: usize = 1024;
 /// Entries of a list made at a time by one processor, at most and at least.
 const PART: usize = 128;
 const MIN_PART: usize = 16;
@@ -27,7 +25,6 @@ const MIN_PART: usize = 16;
 /// What a listing asks for.
 struct Request {
     object_type: ObjectType,
-    caller: Caller,
     parents: Option<Vec<Uuid>>,
     parent_name: Option<FqName>,
     parent_type: Option<ObjectType>,
@@ -53,7 +50,7 @@ pub(crate) async fn list(
     query: Query,
 ) -> Result<Response, ApiError> {
     let object_type = collection_of(&collection)?;
-    Request::read(object_type, caller, base, &query)?.answer(&state).await
+    Request::read(object_type, &caller, base, &query)?.answer(&state).await
 }
 
 /// `POST /list-bulk-collection`: the same as a query, in a body, with `type`.
@@ -68,7 +65,7 @@ pub(crate) async fn bulk(
     let name = name.ok_or_else(|| ApiError::bad_request("Bad Request, no 'type' in POST body"))?;
     let object_type: ObjectType = name.parse()?;
     caller.allowed(Operation::Read, object_type.name(), [])?;
-    Request::read(object_type, caller, base, &query_of(&body))?.answer(&state).await
+    Request::read(object_type, &caller, base, &query_of(&body))?.answer(&state).await
 }
 
 /// A body as a query: texts, booleans and numbers as they are, lists comma-joined, null absent. A false `exclude_*` is
@@ -91,7 +88,7 @@ fn query_of(body: &Map<String, Value>) -> Query {
 }
 
 impl Request {
-    fn read(object_type: ObjectType, caller: Caller, base: Base, query: &Query) -> Result<Self, ApiError> {
+    fn read(object_type: ObjectType, caller: &Caller, base: Base, query: &Query) -> Result<Self, ApiError> {
         let detail = query.flag("detail");
         let uuids = |key: &str| uuid_list(query, key);
         let limit = query.get("page_limit").map(|text| {
@@ -106,11 +103,10 @@ impl Request {
             fields: query.fields(),
             children: false,
             back_refs: false,
-            sight: Sight::of(&caller),
+            sight: Sight::of(caller),
         };
         Ok(Self {
             object_type,
-            caller,
             parents: uuids("parent_id")?,
             parent_name: query.get("parent_fq_name_str").map(FqName::from),
             parent_type: query.get("parent_type").map(str::parse).transpose()?,
@@ -129,10 +125,8 @@ impl Request {
     }
 
     async fn answer(self, state: &ApiState) -> Result<Response, ApiError> {
-        let marker = self.marker.map_or(Bound::Unbounded, Bound::Excluded);
-        let mut candidates = self.candidates(state).await?;
-        candidates.retain(|uuid, _| (marker, Bound::Unbounded).contains(uuid));
         let request = Arc::new(self);
+        let candidates = request.candidates(state).await?;
         let (mut items, mut count, mut last) = (Vec::new(), 0usize, None);
         let mut parts = std::pin::pin!(request.parts(state, candidates));
         'all: while let Some(part) = parts.next().await {
@@ -167,36 +161,96 @@ impl Request {
     fn parts(
         self: &Arc<Self>,
         state: &ApiState,
-        candidates: BTreeMap<Uuid, Known>,
+        candidates: Candidates,
     ) -> impl Stream<Item = Result<Part, ApiError>> {
         let size = self.limit.unwrap_or(PART).clamp(MIN_PART, PART);
+        let pages = match candidates {
+            Candidates::Chosen(chosen) => self.chosen(chosen, size).left_stream(),
+            Candidates::All => self.all(state, size).right_stream(),
+        };
         let workers = std::thread::available_parallelism().map_or(1, usize::from);
-        let candidates: Vec<(Uuid, Known)> = candidates.into_iter().collect();
-        let parts: Vec<_> = candidates.chunks(size).map(<[_]>::to_vec).collect();
-        let alone = parts.len() <= 1;
         let (request, state) = (Arc::clone(self), state.clone());
-        stream::iter(parts)
-            .map(move |candidates| {
+        pages
+            .map(move |page| {
                 let (request, state) = (Arc::clone(&request), state.clone());
                 async move {
-                    if alone {
-                        return request.part(&state, &candidates).await;
+                    let (page, only) = page?;
+                    if only {
+                        return request.part(&state, page).await;
                     }
-                    let part = tokio::spawn(async move { request.part(&state, &candidates).await });
+                    let part = tokio::spawn(async move { request.part(&state, page).await });
                     part.await.map_err(|e| ApiError::internal(e.to_string()))?
                 }
             })
             .buffered(workers)
     }
 
-    async fn part(&self, state: &ApiState, candidates: &[(Uuid, Known)]) -> Result<Part, ApiError> {
+    /// Candidates after the marker, in pages; with each whether it is the only one.
+    fn chosen(&self, chosen: BTreeMap<Uuid, Known>, size: usize) -> impl Stream<Item = Page> + use<> {
+        let marker = self.marker.map_or(Bound::Unbounded, Bound::Excluded);
+        let mut pages: Vec<Vec<(Uuid, Known)>> = Vec::new();
+        for entry in chosen.into_iter().filter(|(uuid, _)| (marker, Bound::Unbounded).contains(uuid)) {
+            match pages.last_mut().filter(|page| page.len() < size) {
+                Some(page) => page.push(entry),
+                None => pages.push(vec![entry]),
+            }
+        }
+        let only = pages.len() == 1;
+        stream::iter(pages).map(move |page| Ok((page, only)))
+    }
+
+    /// All stored objects of the type after the marker, in pages, as they are read.
+    fn all(&self, state: &ApiState, size: usize) -> impl Stream<Item = Page> + use<> {
+        let (state, object_type) = (state.clone(), self.object_type);
+        let after = self.marker.map(|marker| layout::object_key(object_type, marker));
+        stream::try_unfold(Some(after), move |position| {
+            let state = state.clone();
+            async move {
+                let Some(after) = position else { return Ok(None) };
+                let prefix = layout::object_prefix(object_type);
+                let range = state.store().range(&prefix, after.as_deref(), size).await?;
+                let only = after.is_none() && !range.more;
+                let next = range.entries.last().map(|entry| entry.key.clone()).filter(|_| range.more);
+                let entries = range.entries.into_iter().filter_map(|entry| {
+                    let (_, uuid) = layout::parse_object_key(&entry.key)?;
+                    Some((uuid, Known::Stored(entry.value)))
+                });
+                Ok(Some(((entries.collect(), only), next.map(Some))))
+            }
+        })
+    }
+
+    async fn part(&self, state: &ApiState, mut candidates: Vec<(Uuid, Known)>) -> Result<Part, ApiError> {
+        self.read_together(state, &mut candidates).await?;
         let mut part = Part::default();
-        for (uuid, known) in candidates {
+        for (uuid, known) in &candidates {
             if self.item(state, *uuid, known, &mut part.text).await? {
                 part.ends.push((*uuid, part.text.len()));
             }
         }
         Ok(part)
+    }
+
+    /// Reads those of which only the identity is known, with one request to the store.
+    async fn read_together(
+        &self,
+        state: &ApiState,
+        candidates: &mut Vec<(Uuid, Known)>,
+    ) -> Result<(), ApiError> {
+        let unread = candidates.iter().filter(|(_, known)| matches!(known, Known::Id));
+        let keys: Vec<String> = unread.map(|(uuid, _)| layout::object_key(self.object_type, *uuid)).collect();
+        let mut found = state.store().get_many(&keys).await?.into_iter();
+        candidates.retain_mut(|(_, known)| {
+            if !matches!(known, Known::Id) {
+                return true;
+            }
+            let entry = found.next().flatten();
+            entry.is_some_and(|entry| {
+                *known = Known::Stored(entry.value);
+                true
+            })
+        });
+        Ok(())
     }
 
     fn needs_object(&self) -> bool {
@@ -213,20 +267,19 @@ impl Request {
     ) -> Result<bool, ApiError> {
         let target = (self.object_type, uuid);
         let object = match known {
-            Known::Name(name) if !self.needs_object() => {
-                self.view.brief(target, name, out);
+            Known::Stored(bytes) if !self.needs_object() && self.view.sight.is_none() => {
+                let name = weft_model::stored_name(bytes);
+                let name =
+                    name.map_err(|e| ApiError::internal(format!("{} {uuid}: {e}", self.object_type)))?;
+                self.view.brief(target, &name, out);
                 return Ok(true);
             }
-            Known::Id if !self.needs_object() && self.view.sight.is_none() => {
-                let name = state.stored_name(self.object_type, uuid).await?;
-                name.iter().for_each(|name| self.view.brief(target, name, out));
-                return Ok(name.is_some());
-            }
             Known::Object(object) => Some(Arc::clone(object)),
-            Known::Id | Known::Name(_) => match state.find(self.object_type, uuid).await? {
-                Some(object) if self.sees(state, &object).await? => Some(object),
-                _ => None,
-            },
+            Known::Stored(bytes) => {
+                let object = layout::decode(bytes)?;
+                self.sees(state, &object).await?.then(|| Arc::new(object))
+            }
+            Known::Id => None,
         };
         let Some(object) = object.filter(|o| self.filters.accept(o)) else { return Ok(false) };
         if self.count || !self.detail && self.view.fields.is_none() {
@@ -247,7 +300,7 @@ impl Request {
     }
 
     /// The objects selected by parent, reference, identity or name; all of the type when nothing selects.
-    async fn candidates(&self, state: &ApiState) -> Result<BTreeMap<Uuid, Known>, ApiError> {
+    async fn candidates(&self, state: &ApiState) -> Result<Candidates, ApiError> {
         let mut sets = Vec::new();
         if let Some(parents) = self.parent_uuids(state).await? {
             let mut set = self.children(state, &parents).await?;
@@ -270,11 +323,17 @@ impl Request {
             sets.push(self.objects(state, uuids.into_iter()).await?);
         }
         let mut sets = sets.into_iter();
-        let Some(mut chosen) = sets.next() else { return self.everything(state, self.limit).await };
+        let Some(mut chosen) = sets.next() else {
+            if !self.object_type.info().derived {
+                return Ok(Candidates::All);
+            }
+            let all = state.derived_current().await?.list(self.object_type);
+            return Ok(Candidates::Chosen(self.visible(state, all).await?));
+        };
         for other in sets {
             chosen.retain(|uuid, _| other.contains_key(uuid));
         }
-        Ok(chosen)
+        Ok(Candidates::Chosen(chosen))
     }
 
     async fn parent_uuids(&self, state: &ApiState) -> Result<Option<Vec<(ObjectType, Uuid)>>, ApiError> {
@@ -356,81 +415,25 @@ impl Request {
         Ok(out)
     }
 
-    /// All objects of the type that the caller may read; `limit` of those that match where that is known here.
-    async fn everything(
-        &self,
-        state: &ApiState,
-        limit: Option<usize>,
-    ) -> Result<BTreeMap<Uuid, Known>, ApiError> {
+    /// Objects everybody may read, of those that the caller may read.
+    async fn shared(&self, state: &ApiState) -> Result<BTreeMap<Uuid, Known>, ApiError> {
         if self.object_type.info().derived {
             let all = state.derived_current().await?.list(self.object_type);
-            return self.visible(state, all).await;
+            return self.visible(state, all.into_iter().filter(|o| is_shared(o)).collect()).await;
         }
-        if !self.caller.is_admin() {
-            return self.readable(state, limit).await;
-        }
-        let prefix = layout::fq_prefix(self.object_type);
-        let mut out = BTreeMap::new();
+        let mut found = Vec::new();
         state
-            .scan(&prefix, |entry| {
-                let name = entry.key.strip_prefix(&prefix).unwrap_or_default();
-                if let Ok(uuid) = Uuid::try_parse_ascii(&entry.value) {
-                    out.insert(uuid, Known::Name(FqName::from(name)));
-                }
+            .scan(&layout::object_prefix(self.object_type), |entry| {
+                found.extend(Some(layout::decode(&entry.value)?).filter(is_shared).map(Arc::new));
                 Ok(())
             })
             .await?;
-        Ok(out)
-    }
-
-    /// Objects of a caller with limited sight: each is read once, from the marker on, until there are enough. What
-    /// other projects have costs a look at their permissions, and leaves no trace in the page or its marker.
-    async fn readable(
-        &self,
-        state: &ApiState,
-        limit: Option<usize>,
-    ) -> Result<BTreeMap<Uuid, Known>, ApiError> {
-        let prefix = layout::object_prefix(self.object_type);
-        let mut after = self.marker.map(|marker| layout::object_key(self.object_type, marker));
-        let mut out = BTreeMap::new();
-        loop {
-            let page = state.store().range(&prefix, after.as_deref(), PAGE).await?;
-            for entry in &page.entries {
-                let object = layout::decode(&entry.value)?;
-                if authz::sees(&self.caller, &object) && self.filters.accept(&object) {
-                    out.insert(object.uuid, Known::Object(Arc::new(object)));
-                }
-                if limit.is_some_and(|limit| out.len() >= limit) {
-                    return Ok(out);
-                }
-            }
-            after = page.entries.last().map(|entry| entry.key.clone()).or(after);
-            if !page.more {
-                return Ok(out);
-            }
-        }
-    }
-
-    /// Objects everybody may read.
-    async fn shared(&self, state: &ApiState) -> Result<BTreeMap<Uuid, Known>, ApiError> {
-        let all = self.everything(state, None).await?;
-        if !self.caller.is_admin() {
-            return Ok(all.into_iter().filter(|(_, known)| is_shared(known)).collect());
-        }
-        let mut shared = BTreeMap::new();
-        for uuid in all.into_keys() {
-            if let Some(object) = state.find(self.object_type, uuid).await? {
-                shared.insert(uuid, Known::Object(object));
-            }
-        }
-        shared.retain(|_, known| is_shared(known));
-        Ok(shared)
+        self.visible(state, found).await
     }
 }
 
 /// Whether an object is shared with anybody.
-fn is_shared(known: &Known) -> bool {
-    let Known::Object(object) = known else { return false };
+fn is_shared(object: &Object) -> bool {
     let perms = perms2(object);
     let open = perms.get("global_access").and_then(Value::as_u64).unwrap_or(0) > 0;
     open || perms.get("share").and_then(Value::as_array).is_some_and(|s| !s.is_empty())
@@ -444,11 +447,20 @@ struct Part {
     ends: Vec<(Uuid, usize)>,
 }
 
+/// What a list is made of.
+enum Candidates {
+    /// All stored objects of the type.
+    All,
+    Chosen(BTreeMap<Uuid, Known>),
+}
+
+/// Some candidates, and whether there are no others.
+type Page = Result<(Vec<(Uuid, Known)>, bool), ApiError>;
+
 /// What was read of a candidate.
-#[derive(Clone)]
 enum Known {
     Id,
-    Name(FqName),
+    Stored(Bytes),
     Object(Arc<Object>),
 }
 

@@ -315,8 +315,11 @@ impl View {
                 shown.push((item.uuid, item.fq_name, attr));
             }
         }
-        let links =
-            shown.iter().map(|(uuid, fq_name, attr)| Link { uuid: *uuid, fq_name, attr: Some(attr.as_ref()) });
+        let links = shown.iter().map(|(uuid, fq_name, attr)| Link {
+            uuid: *uuid,
+            fq_name,
+            attr: Some(attr.as_ref()),
+        });
         self.links(from.back_refs_field(), from, links, members);
         Ok(())
     }

@@ -168,19 +168,6 @@ impl ApiState {
         loaded.ok_or_else(|| ApiError::not_found(format!("No {object_type} object found for id {uuid}")))
     }
 
-    /// The name of a stored object, without reading the rest of it.
-    pub(crate) async fn stored_name(
-        &self,
-        object_type: ObjectType,
-        uuid: Uuid,
-    ) -> Result<Option<FqName>, ApiError> {
-        let Some(entry) = self.store().get(&layout::object_key(object_type, uuid)).await? else {
-            return Ok(None);
-        };
-        let name = weft_model::stored_name(&entry.value);
-        name.map(Some).map_err(|e| ApiError::internal(format!("{object_type} {uuid}: {e}")))
-    }
-
     /// A stored or derived object.
     pub(crate) async fn find(
         &self,

@@ -292,6 +292,13 @@ impl Store for SealedStore {
         Box::pin(async move { self.inner.get(key).await?.map(|e| self.key.open_entry(e)).transpose() })
     }
 
+    fn get_many<'a>(&'a self, keys: &'a [String]) -> BoxFuture<'a, Result<Vec<Option<Entry>>, StoreError>> {
+        Box::pin(async move {
+            let entries = self.inner.get_many(keys).await?.into_iter();
+            entries.map(|entry| entry.map(|e| self.key.open_entry(e)).transpose()).collect()
+        })
+    }
+
     fn range<'a>(
         &'a self,
         prefix: &'a str,

@@ -94,6 +94,12 @@ impl Compiler {
         self.step(delta);
     }
 
+    /// Gives back memory after very much was taken in at once.
+    pub fn compact(&mut self) {
+        self.state.objects.compact();
+        self.intent.derived_refs = std::mem::take(&mut self.intent.derived_refs).into_iter().collect();
+    }
+
     /// Everything that was put and not deleted, with its name.
     #[must_use]
     pub fn known(&self) -> BTreeMap<(ObjectType, Uuid), FqName> {

@@ -80,6 +80,13 @@ impl ObjectIndex {
         self.objects.iter().map(|(key, packed)| (*key, packed.fq_name()))
     }
 
+    /// Packs the indexes closely: after many objects came in order, their pages are half empty.
+    pub(crate) fn compact(&mut self) {
+        self.objects = std::mem::take(&mut self.objects).into_iter().collect();
+        self.names = std::mem::take(&mut self.names).into_iter().collect();
+        self.incoming = std::mem::take(&mut self.incoming).into_iter().collect();
+    }
+
     /// Number of objects and bytes of their packed forms.
     pub(crate) fn size(&self) -> (usize, usize) {
         (self.objects.len(), self.objects.values().map(Packed::bytes).sum())
@@ -167,6 +174,11 @@ impl std::ops::Deref for Objects {
 }
 
 impl Objects {
+    /// See [`ObjectIndex::compact`].
+    pub(crate) fn compact(&mut self) {
+        self.index.compact();
+    }
+
     /// Objects that were not taken.
     pub(crate) fn problems(&self) -> impl Iterator<Item = &Problem> {
         self.problems.values()

@@ -38,8 +38,25 @@ mod tag {
     pub(super) const ABSENT: u8 = 9;
 }
 
-/// Lengths of texts are shifted by this: 0 is an identity, in 16 bytes.
-const TEXT_LENGTH: u64 = 1;
+/// What a text begins with: its kind, or else its length and [`form::LENGTH`].
+mod form {
+    /// An identity with hyphens, in 16 bytes.
+    pub(super) const UUID: u64 = 0;
+    /// An identity without hyphens (owners), in 16 bytes.
+    pub(super) const SIMPLE: u64 = 1;
+    /// A time with microseconds, its digits as a number of 9 bytes.
+    pub(super) const TIME: u64 = 2;
+    /// One of [`super::WORDS`], as a number.
+    pub(super) const WORD: u64 = 3;
+    pub(super) const LENGTH: u64 = 4;
+}
+
+/// Parts of very many names.
+const WORDS: &[&str] = &["default-domain", "default-project", "default-global-system-config"];
+/// How times are written; digits where this has zeros.
+const TIME: &[u8; 26] = b"0000-00-00T00:00:00.000000";
+/// Bytes that hold the 20 digits of a time.
+const TIME_BYTES: usize = 9;
 /// Bytes of an identity.
 const UUID: usize = 16;
 
@@ -164,18 +181,47 @@ fn key(out: &mut Vec<u8>, (object_type, uuid): Key) {
 }
 
 fn text(out: &mut Vec<u8>, text: &str) {
-    let identity = (text.len() == 36).then(|| Uuid::try_parse(text).ok()).flatten();
     let mut buffer = Uuid::encode_buffer();
-    match identity.filter(|uuid| uuid.as_hyphenated().encode_lower(&mut buffer) == text) {
-        Some(uuid) => {
-            number(out, 0);
-            out.extend_from_slice(uuid.as_bytes());
-        }
-        None => {
-            number(out, text.len() as u64 + TEXT_LENGTH);
-            out.extend_from_slice(text.as_bytes());
-        }
+    let identity = matches!(text.len(), 32 | 36).then(|| Uuid::try_parse(text).ok()).flatten();
+    let form = identity.and_then(|uuid| match text.len() {
+        36 if uuid.as_hyphenated().encode_lower(&mut buffer) == text => Some((form::UUID, uuid)),
+        32 if uuid.as_simple().encode_lower(&mut buffer) == text => Some((form::SIMPLE, uuid)),
+        _ => None,
+    });
+    if let Some((form, uuid)) = form {
+        number(out, form);
+        out.extend_from_slice(uuid.as_bytes());
+    } else if let Some(digits) = digits(text) {
+        number(out, form::TIME);
+        out.extend_from_slice(digits.to_le_bytes().get(..TIME_BYTES).unwrap_or_default());
+    } else if let Some(word) = WORDS.iter().position(|word| *word == text) {
+        number(out, form::WORD);
+        number(out, word as u64);
+    } else {
+        number(out, text.len() as u64 + form::LENGTH);
+        out.extend_from_slice(text.as_bytes());
     }
+}
+
+/// The digits of a time as a number; `None` for any other text.
+fn digits(text: &str) -> Option<u128> {
+    if text.len() != TIME.len() {
+        return None;
+    }
+    text.bytes().zip(TIME).try_fold(0, |number: u128, (byte, pattern)| match (byte, pattern) {
+        (b'0'..=b'9', b'0') => Some(number * 10 + u128::from(byte - b'0')),
+        (byte, pattern) => (byte == *pattern).then_some(number),
+    })
+}
+
+/// The reverse of [`digits`].
+fn time(mut digits: u128) -> String {
+    let mut out = *TIME;
+    for (byte, _) in out.iter_mut().zip(TIME).rev().filter(|(_, pattern)| **pattern == b'0') {
+        *byte = b'0' + (digits % 10) as u8;
+        digits /= 10;
+    }
+    String::from_utf8_lossy(&out).into_owned()
 }
 
 fn name(out: &mut Vec<u8>, name: &FqName) {
@@ -275,10 +321,20 @@ impl<'a> Reader<'a> {
     }
 
     fn text(&mut self) -> Option<String> {
-        match self.number()?.checked_sub(TEXT_LENGTH) {
-            None => Some(self.uuid()?.to_string()),
-            Some(length) => String::from_utf8(self.take(usize::try_from(length).ok()?)?.to_vec()).ok(),
-        }
+        Some(match self.number()? {
+            form::UUID => self.uuid()?.to_string(),
+            form::SIMPLE => self.uuid()?.as_simple().to_string(),
+            form::TIME => {
+                let mut digits = [0; 16];
+                digits.get_mut(..TIME_BYTES)?.copy_from_slice(self.take(TIME_BYTES)?);
+                time(u128::from_le_bytes(digits))
+            }
+            form::WORD => (*WORDS.get(usize::try_from(self.number()?).ok()?)?).to_owned(),
+            length => {
+                let length = usize::try_from(length - form::LENGTH).ok()?;
+                String::from_utf8(self.take(length)?.to_vec()).ok()?
+            }
+        })
     }
 
     fn name(&mut self) -> Option<FqName> {
@@ -330,6 +386,10 @@ mod tests {
             ".{0,12}".prop_map(String::from),
             any::<u128>().prop_map(|n| Uuid::from_u128(n).to_string()),
             any::<u128>().prop_map(|n| Uuid::from_u128(n).to_string().to_uppercase()),
+            any::<u128>().prop_map(|n| Uuid::from_u128(n).simple().to_string()),
+            "[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}[.:][0-9]{5,7}".prop_map(String::from),
+            Just("9999-99-99T99:99:99.999999".to_owned()),
+            proptest::sample::select(WORDS).prop_map(String::from),
         ];
         let leaf = prop_oneof![
             Just(Value::Null),

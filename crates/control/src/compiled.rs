@@ -115,6 +115,17 @@ impl CompiledWriter {
     }
 }
 
+impl CompiledWriter {
+    /// Gives back memory after very much came at once.
+    pub(crate) fn compact(&self) {
+        let mut tables = self.tables.write().unwrap_or_else(PoisonError::into_inner);
+        tables.refs = std::mem::take(&mut tables.refs).into_iter().collect();
+        for members in tables.stored_referrers.values_mut() {
+            *members = std::mem::take(members).into_iter().collect();
+        }
+    }
+}
+
 impl CompiledView {
     fn read(&self) -> RwLockReadGuard<'_, Tables> {
         // A panic of the writer cannot leave more than one object half indexed.

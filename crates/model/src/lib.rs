@@ -29,5 +29,5 @@ pub use mac::MacAddress;
 pub use object::{Change, Object, Reference, Typed, derived_uuid};
 pub use objects::*;
 pub use route_target::{Administrator, RouteTarget};
-pub use stored::stored_name;
 pub use schema::{FieldInfo, PropInfo, PropKind, RefInfo, StructInfo, TypeInfo, ValueType};
+pub use stored::stored_name;

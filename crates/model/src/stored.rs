@@ -93,11 +93,8 @@ impl<'de> Deserialize<'de> for Object {
             (None, _) => None,
             (Some(_), None) => return Err(D::Error::missing_field("parent_uuid")),
         };
-        let reference = |read: ReadReference| Reference {
-            uuid: read.uuid,
-            fq_name: read.fq_name,
-            attr: read.attr,
-        };
+        let reference =
+            |read: ReadReference| Reference { uuid: read.uuid, fq_name: read.fq_name, attr: read.attr };
         let refs = read.refs.into_iter().map(|(to, list)| (to, list.into_iter().map(reference).collect()));
         Ok(Self {
             object_type: read.object_type,

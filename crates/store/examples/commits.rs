@@ -102,7 +102,10 @@ async fn large(dir: &Path, objects: usize) -> Result<(), StoreError> {
     println!("  {number} objects written in {:.1?}", start.elapsed());
     drop(store);
     let size = std::fs::metadata(dir.join("weft.redb")).map_or(0, |m| m.len());
-    println!("  {} bytes on disk for each object of {OBJECT} B with its rows, without the log", size / number.max(1));
+    println!(
+        "  {} bytes on disk for each object of {OBJECT} B with its rows, without the log",
+        size / number.max(1)
+    );
     let start = Instant::now();
     let store = EmbeddedStore::open(dir)?;
     println!("  opened after a clean end in {:.3?}", start.elapsed());

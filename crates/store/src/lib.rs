@@ -61,6 +61,20 @@ pub trait Store: Send + Sync + 'static {
     /// [`StoreError::Unavailable`] if the store cannot be read, [`StoreError::Corrupt`] if what it holds is not ours.
     fn get<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<Option<Entry>, StoreError>>;
 
+    /// The entries of several keys, in the order of the keys; not necessarily as of one revision.
+    ///
+    /// # Errors
+    /// As [`Store::get`].
+    fn get_many<'a>(&'a self, keys: &'a [String]) -> BoxFuture<'a, Result<Vec<Option<Entry>>, StoreError>> {
+        Box::pin(async move {
+            let mut entries = Vec::with_capacity(keys.len());
+            for key in keys {
+                entries.push(self.get(key).await?);
+            }
+            Ok(entries)
+        })
+    }
+
     /// Up to `limit` entries whose keys start with `prefix`, in ascending byte order of the key, all as of one
     /// revision. `after` resumes behind that key (exclusive): pass the last key of the page before. The implementation
     /// may return fewer than `limit` ([`Range::more`] says whether there is a rest), never more.

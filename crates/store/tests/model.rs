@@ -73,11 +73,16 @@ fn txn() -> impl Strategy<Value = Txn> {
 
 async fn check(steps: Vec<Step>) {
     let dir = tempfile::tempdir().unwrap();
-    let open = || EmbeddedStore::open_with(dir.path(), EmbeddedOptions::default()).unwrap();
+    // Rows move from memory to the tables all the time.
+    let options = EmbeddedOptions { memory_bytes: 200, ..EmbeddedOptions::default() };
+    let open = || EmbeddedStore::open_with(dir.path(), options.clone()).unwrap();
     let (mut store, mut model) = (open(), Model::default());
     for step in steps {
         match step {
-            Step::Txn(txn) => assert_eq!(store.txn(txn.clone()).await.unwrap(), model.txn(&txn)),
+            Step::Txn(txn) => {
+                assert_eq!(store.txn(txn.clone()).await.unwrap(), model.txn(&txn));
+                pages(&store, &model).await;
+            }
             Step::Reopen => {
                 drop(store);
                 store = open();
@@ -92,6 +97,28 @@ async fn check(steps: Vec<Step>) {
         assert!(found.eq(expected.map(|(key, (revision, value))| (key, (*revision, value)))));
     }
     replay(&store, &model).await;
+}
+
+/// Pages of two entries, and one snapshot, are what the model holds.
+async fn pages(store: &EmbeddedStore, model: &Model) {
+    let (mut after, mut read) = (None::<String>, Vec::new());
+    loop {
+        let page = store.range("", after.as_deref(), 2).await.unwrap();
+        assert!(page.entries.len() <= 2 && page.revision == model.revision);
+        read.extend(page.entries.into_iter().map(|e| (e.key, (e.mod_revision, e.value))));
+        after = read.last().map(|(key, _)| key.clone());
+        if !page.more {
+            break;
+        }
+    }
+    let expected: Vec<_> = model.data.iter().map(|(key, value)| (key.clone(), value.clone())).collect();
+    assert_eq!(read, expected);
+    let (revision, mut entries) = store.snapshot().await.unwrap();
+    let mut read = Vec::new();
+    while let Some(page) = entries.next().await {
+        read.extend(page.unwrap().into_iter().map(|e| (e.key, (e.mod_revision, e.value))));
+    }
+    assert_eq!((revision, read), (model.revision, expected));
 }
 
 /// A watch from the beginning leads to the same map.

@@ -102,7 +102,10 @@ async fn follow_zones(dns: DnsService, store: Arc<dyn Store>, stop: Cancellation
             match piece {
                 Piece::Begin => (builder, whole) = (ZoneBuilder::new(), false),
                 Piece::Part(changes) => builder.apply(&changes),
-                Piece::End(_) => whole = true,
+                Piece::End(_) => {
+                    builder.compact();
+                    whole = true;
+                }
                 Piece::Changes { changes, .. } => builder.apply(&changes),
             }
             next = pieces.next().now_or_never().flatten();

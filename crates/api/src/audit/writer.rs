@@ -14,6 +14,8 @@ use weft_model::Object;
 
 /// Lines written at a time.
 const BATCH: usize = 256;
+/// Pause after lines were written: the next collect meanwhile.
+const PAUSE: Duration = Duration::from_millis(2);
 /// Time between attempts while the file cannot be written.
 const RETRY: Duration = Duration::from_millis(500);
 /// Longest message of a refusal that is kept, characters.
@@ -59,6 +61,7 @@ impl Writer {
                 }
                 std::thread::sleep(RETRY);
             }
+            std::thread::sleep(PAUSE);
             if self.failing.swap(false, Ordering::Relaxed) {
                 tracing::warn!(path = %self.path.display(), "the audit log is written again");
             }
@@ -168,12 +171,9 @@ fn change(change: &Change) -> Value {
 fn fields(object: &Option<Object>) -> Option<Map<String, Value>> {
     let object = object.as_ref()?;
     let mut fields = object.props.clone();
-    if let Value::Object(mut stored) = object.to_json()
-        && let Some(Value::Object(refs)) = stored.remove("refs")
-    {
-        for (to, list) in refs {
-            fields.insert(format!("{}_refs", to.replace('-', "_")), list);
-        }
+    for (to, list) in &object.refs {
+        // References always have a JSON form.
+        fields.insert(to.refs_field().to_owned(), serde_json::to_value(list).unwrap_or_default());
     }
     Some(fields)
 }

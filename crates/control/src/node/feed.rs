@@ -51,7 +51,9 @@ impl Node {
                 gone.iter().for_each(|change| self.note(change));
                 self.compiler.absorb(&gone, &mut delta);
                 self.compiler.finish(&mut delta);
+                self.compiler.compact();
                 self.took_in(revision, &delta, now);
+                self.compiled.compact();
             }
             Piece::Changes { revision, changes } => self.apply(revision, &changes, now),
         }

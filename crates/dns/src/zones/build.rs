@@ -65,6 +65,16 @@ impl ZoneBuilder {
         }
     }
 
+    /// Gives back memory after very much was taken in at once.
+    pub fn compact(&mut self) {
+        self.interfaces.shrink_to_fit();
+        self.addresses.shrink_to_fit();
+        self.machines.shrink_to_fit();
+        self.network_interfaces.compact();
+        self.machine_interfaces.compact();
+        self.interface_addresses.compact();
+    }
+
     fn put(&mut self, object: &Object) {
         self.set(object.object_type, object.uuid, Some(object));
     }

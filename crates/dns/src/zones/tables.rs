@@ -179,6 +179,11 @@ impl Backward {
         }
     }
 
+    /// Packs the pairs closely.
+    pub(super) fn compact(&mut self) {
+        self.0 = std::mem::take(&mut self.0).into_iter().collect();
+    }
+
     /// All that refer to `to`, in order.
     pub(super) fn of(&self, to: Uuid) -> impl Iterator<Item = Uuid> + '_ {
         self.0.range((to, Uuid::nil())..=(to, Uuid::max())).map(|entry| entry.1)

@@ -1,8 +1,8 @@
 //! The change log: files of [records](super::record). It is written first: a transaction is durable when its record is, and
 //! the tables follow. What the tables lack after a crash is taken from here, and watchers that are behind read here.
 //!
-//! A segment is named by the first revision it holds. When the newest is full the tables are made durable and another is
-//! begun; the oldest go when the log is beyond its bounds.
+//! A segment is named by the first revision it holds. When the newest is full another is begun; the oldest go when the log is
+//! beyond its bounds and the tables have what they hold.
 
 use std::collections::VecDeque;
 use std::fs::{File, OpenOptions};
@@ -83,6 +83,12 @@ impl Log {
         self.segments().front().map_or(0, |segment| segment.first.saturating_sub(1))
     }
 
+    /// Removes the oldest segments beyond the bounds; the tables are at `durable`.
+    pub(super) fn trim(&self, options: &EmbeddedOptions, durable: Revision) -> Result<(), StoreError> {
+        let gone = trim(&mut self.segments(), options, durable);
+        gone.into_iter().try_for_each(|segment| remove(&self.dir, segment.first))
+    }
+
     /// The next few groups after `seen`, which was passed to readers; `newest` was, too, and is greater.
     pub(super) fn read(
         &self,
@@ -90,24 +96,22 @@ impl Log {
         newest: Revision,
         place: &mut Place,
     ) -> Result<Vec<Vec<WatchBatch>>, StoreError> {
-        loop {
-            let lagged = || StoreError::Lagged { at: seen, oldest: self.oldest() };
-            let segment = {
-                let segments = self.segments();
-                let after = segments.partition_point(|segment| segment.first <= seen + 1);
-                after.checked_sub(1).and_then(|index| segments.get(index)).map(|segment| segment.first)
-            };
-            let segment = segment.ok_or_else(lagged)?;
-            if place.segment != segment {
-                *place = Place { segment, offset: 0 };
-            }
-            let path = path(&self.dir, segment);
-            match File::open(&path) {
-                Ok(file) => return read_on(&file, seen, newest, place).map_err(|e| path_error(&path, &e))?,
-                // Trimmed just now: whoever is still there is asked next.
-                Err(e) if e.kind() == ErrorKind::NotFound && self.oldest() > seen => return Err(lagged()),
-                Err(e) => return Err(path_error(&path, &e)),
-            }
+        let lagged = || StoreError::Lagged { at: seen, oldest: self.oldest() };
+        let segment = {
+            let segments = self.segments();
+            let after = segments.partition_point(|segment| segment.first <= seen + 1);
+            after.checked_sub(1).and_then(|index| segments.get(index)).map(|segment| segment.first)
+        };
+        let segment = segment.ok_or_else(lagged)?;
+        if place.segment != segment {
+            *place = Place { segment, offset: 0 };
+        }
+        let path = path(&self.dir, segment);
+        match File::open(&path) {
+            Ok(file) => read_on(&file, seen, newest, place).map_err(|e| path_error(&path, &e))?,
+            // Trimmed just now.
+            Err(e) if e.kind() == ErrorKind::NotFound && self.oldest() > seen => Err(lagged()),
+            Err(e) => Err(path_error(&path, &e)),
         }
     }
 }
@@ -288,34 +292,25 @@ impl Appender {
                 || held >= options.log_revisions / SEGMENTS)
     }
 
-    /// Begins another segment after `revision`, up to which the tables are durable, and removes the oldest ones beyond the
-    /// bounds.
-    pub(super) fn rotate(
-        &mut self,
-        log: &Log,
-        options: &EmbeddedOptions,
-        revision: Revision,
-    ) -> Result<(), StoreError> {
+    /// Begins another segment after `revision`.
+    pub(super) fn rotate(&mut self, log: &Log, revision: Revision) -> Result<(), StoreError> {
         let first = revision + 1;
         create(&log.dir, first)?;
         *self = Self::open(path(&log.dir, first))?;
-        let gone = {
-            let mut segments = log.segments();
-            segments.push_back(Segment { first, bytes: 0 });
-            trim(&mut segments, options, revision)
-        };
-        gone.into_iter().try_for_each(|segment| remove(&log.dir, segment.first))
+        log.segments().push_back(Segment { first, bytes: 0 });
+        Ok(())
     }
 }
 
-/// Takes out the oldest segments until the rest, with a full newest one, is within the bounds.
-fn trim(segments: &mut VecDeque<Segment>, options: &EmbeddedOptions, revision: Revision) -> Vec<Segment> {
+/// Takes out the oldest segments until the rest, with a full newest one, is within the bounds. What the tables, which are
+/// at `durable`, do not have yet stays.
+fn trim(segments: &mut VecDeque<Segment>, options: &EmbeddedOptions, durable: Revision) -> Vec<Segment> {
     let bytes = options.log_bytes - (options.log_bytes / SEGMENTS).min(SEGMENT_BYTES);
     let revisions = options.log_revisions - options.log_revisions / SEGMENTS;
     let mut gone = Vec::new();
-    while segments.len() > 1 {
+    while segments.get(1).is_some_and(|next| next.first <= durable + 1) {
         let total: u64 = segments.iter().map(|segment| segment.bytes).sum();
-        let held = segments.front().map_or(0, |segment| (revision + 1).saturating_sub(segment.first));
+        let held = segments.front().map_or(0, |segment| (durable + 1).saturating_sub(segment.first));
         if total <= bytes && held <= revisions {
             break;
         }

@@ -1,9 +1,11 @@
 //! The embedded store: one machine, one process, one redb file.
 //!
 //! Writes go through a bounded queue to one thread (writer.rs) that makes many transactions durable with one fsync: of the
-//! change log (log.rs), which is written before the tables and which watchers follow (watch.rs). The tables are made
-//! durable now and then. Reads take the newest state of the tables and never wait for the writer (ADR 0051).
+//! change log (log.rs), which watchers follow (watch.rs). The newest rows are in memory (layers.rs) and are moved to the
+//! tables, many at a time, by another thread (flush.rs). Reads look into both and never wait for the disk's writes (ADR 0051).
 
+mod flush;
+mod layers;
 mod lock;
 mod log;
 mod record;
@@ -14,18 +16,19 @@ mod writer;
 
 use std::fs::File;
 use std::path::Path;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::thread::JoinHandle;
 
-use redb::{Database, ReadOnlyTable, ReadableDatabase};
+use redb::{Database, ReadableDatabase};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::{
-    BoxFuture, Entry, EntryStream, EventKind, Limits, Range, Revision, Store, StoreError, Txn, TxnResult,
-    WatchBatch, WatchStream,
+    BoxFuture, Entry, EntryStream, Event, EventKind, Limits, Range, Revision, Store, StoreError, Txn,
+    TxnResult, WatchBatch, WatchStream,
 };
+use layers::{Layers, Row, Rows, Table};
 use log::Log;
-use tables::{DATA, DATA_HEADER, STATE, durable_revision, state_row, storage};
+use tables::{DATA, STATE, durable_revision, state_row, storage};
 
 /// Name of the database in the store's directory.
 const DATABASE: &str = "weft.redb";
@@ -51,16 +54,16 @@ pub struct EmbeddedOptions {
     pub log_bytes: u64,
     /// Bytes of the page cache. The kernel keeps the pages that do not fit.
     pub cache_bytes: usize,
+    /// Bytes of rows in memory after which they are moved to the tables. While that goes on there may be some times as
+    /// many, never more: then writers wait.
+    pub memory_bytes: usize,
 }
 
 impl Default for EmbeddedOptions {
     fn default() -> Self {
-        Self { log_revisions: 1_000_000, log_bytes: 256 << 20, cache_bytes: 48 << 20 }
+        Self { log_revisions: 1_000_000, log_bytes: 256 << 20, cache_bytes: 16 << 20, memory_bytes: 8 << 20 }
     }
 }
-
-/// The table of keys and values, being written.
-type Data<'t> = redb::Table<'t, &'static str, &'static [u8]>;
 
 /// A [`Store`] in a directory of this machine.
 ///
@@ -73,17 +76,12 @@ pub struct EmbeddedStore {
     thread: Option<JoinHandle<()>>,
 }
 
-/// The state of the tables after a group of transactions.
-struct View {
-    revision: Revision,
-    data: ReadOnlyTable<&'static str, &'static [u8]>,
-}
-
-/// What the writer, the readers and the watchers share.
+/// What the writer, the flusher, the readers and the watchers share.
 struct Inner {
     /// The newest state whose changes are durable.
-    view: RwLock<Arc<View>>,
+    layers: RwLock<Layers>,
     database: Database,
+    gate: flush::Gate,
     log: Log,
     options: EmbeddedOptions,
     recent: watch::Recent,
@@ -119,16 +117,18 @@ impl EmbeddedStore {
         let durable = durable_revision(&database.begin_read().map_err(storage)?)?;
         let (log, appender, missing) = Log::open(dir, durable)?;
         let revision = missing.last().map_or(durable, |batch| batch.revision);
+        let mut layers = Layers::new(durable, open_table(&database)?);
         if revision > durable {
             tracing::info!(transactions = missing.len(), "taken from the log after an unclean end");
-            catch_up(&database, &missing)?;
+            layers.extend(rows_of(missing), revision);
         }
-        let view = RwLock::new(Arc::new(View::of(&database, revision)?));
+        let (layers, gate) = (RwLock::new(layers), flush::Gate::default());
         let recent = watch::Recent::default();
-        let inner = Arc::new(Inner { view, database, log, options, recent, _lock: lock });
+        let inner = Arc::new(Inner { layers, database, gate, log, options, recent, _lock: lock });
         let (jobs, receiver) = mpsc::channel(QUEUE);
         let (sender, newest) = tokio::sync::watch::channel(revision);
-        let writer = writer::Writer::new(Arc::clone(&inner), appender, revision, durable, sender);
+        let flusher = flush::Flusher::start(Arc::clone(&inner), durable)?;
+        let writer = writer::Writer::new(Arc::clone(&inner), appender, flusher, revision, sender);
         let thread = std::thread::Builder::new()
             .name("weft-store".into())
             .spawn(move || writer.run(receiver))
@@ -181,85 +181,66 @@ fn sync_directory(dir: &Path) -> Result<(), StoreError> {
     File::open(dir).and_then(|d| d.sync_all()).map_err(|e| path_error(dir, &e))
 }
 
-/// Applies transactions that are in the log and not in the tables.
-fn catch_up(database: &Database, missing: &[WatchBatch]) -> Result<(), StoreError> {
-    let mut transaction = database.begin_write().map_err(storage)?;
-    transaction.set_quick_repair(true);
-    let mut data = transaction.open_table(DATA).map_err(storage)?;
-    for batch in missing {
-        for event in &batch.events {
-            match &event.kind {
-                EventKind::Put(value) => put_row(&mut data, &event.key, value, batch.revision)?,
-                EventKind::Delete { .. } => {
-                    data.remove(event.key.as_str()).map_err(storage)?;
-                }
-            }
+/// What transactions wrote.
+fn rows_of(batches: Vec<WatchBatch>) -> Rows {
+    let mut rows = Rows::new();
+    for WatchBatch { revision, events } in batches {
+        for Event { key, kind } in events {
+            let value = match kind {
+                EventKind::Put(value) => Some(value),
+                EventKind::Delete { .. } => None,
+            };
+            rows.insert(key.into(), Row { revision, value });
         }
     }
-    drop(data);
-    let revision = missing.last().map_or(0, |batch| batch.revision);
-    let mut state = transaction.open_table(STATE).map_err(storage)?;
-    state.insert(0, state_row(revision)).map_err(storage)?;
-    drop(state);
-    transaction.commit().map_err(storage)
+    rows
 }
 
-fn put_row(data: &mut Data<'_>, key: &str, value: &[u8], revision: Revision) -> Result<(), StoreError> {
-    let mut row = data.insert_reserve(key, DATA_HEADER + value.len()).map_err(storage)?;
-    let (header, body) = row.as_mut().split_at_mut(DATA_HEADER);
-    header.copy_from_slice(&revision.to_le_bytes());
-    body.copy_from_slice(value);
-    Ok(())
-}
-
-impl View {
-    fn of(database: &Database, revision: Revision) -> Result<Self, StoreError> {
-        let transaction = database.begin_read().map_err(storage)?;
-        Ok(Self { revision, data: transaction.open_table(DATA).map_err(storage)? })
-    }
+/// The table of keys and values as it is now.
+fn open_table(database: &Database) -> Result<Table, StoreError> {
+    database.begin_read().map_err(storage)?.open_table(DATA).map_err(storage)
 }
 
 impl Inner {
-    fn view(&self) -> Arc<View> {
-        Arc::clone(&self.view.read().unwrap_or_else(PoisonError::into_inner))
+    fn layers(&self) -> RwLockReadGuard<'_, Layers> {
+        self.layers.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Lets readers see what the tables hold now.
-    fn publish(&self, revision: Revision) -> Result<(), StoreError> {
-        let view = Arc::new(View::of(&self.database, revision)?);
-        *self.view.write().unwrap_or_else(PoisonError::into_inner) = view;
-        Ok(())
+    fn layers_mut(&self) -> RwLockWriteGuard<'_, Layers> {
+        self.layers.write().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn get(&self, key: &str) -> Result<Option<Entry>, StoreError> {
-        // The rows must not outlive the state they are of.
-        let view = self.view();
-        let row = view.data.get(key).map_err(storage)?;
-        row.map(|row| tables::entry(key, row.value())).transpose()
+        let (row, table) = {
+            let layers = self.layers();
+            (layers.newest(key).cloned(), layers.table())
+        };
+        let row = match row {
+            Some(row) => Some(row),
+            None => layers::stored(&table, key)?,
+        };
+        let entry = |row: Row| {
+            let mod_revision = row.revision;
+            row.value.map(|value| Entry { key: key.to_owned(), value, mod_revision })
+        };
+        Ok(row.and_then(entry))
     }
 
     fn range(&self, prefix: &str, after: Option<&str>, limit: usize) -> Result<Range, StoreError> {
-        let view = self.view();
-        let revision = view.revision;
-        let start = after.filter(|after| *after >= prefix);
-        let rows = match start {
-            Some(after) => {
-                use std::ops::Bound::{Excluded, Unbounded};
-                view.data.range::<&str>((Excluded(after), Unbounded)).map_err(storage)?
-            }
-            None => view.data.range(prefix..).map_err(storage)?,
+        let limit = limit.min(MAX_PAGE);
+        let (revision, walk) = {
+            let layers = self.layers();
+            // One more than is wanted tells whether there are more.
+            (layers.revision, layers.walk(prefix, after, limit + 1)?)
         };
         let (mut entries, mut bytes) = (Vec::new(), 0);
-        for row in rows {
-            let (key, row) = row.map_err(storage)?;
-            if !key.value().starts_with(prefix) {
-                break;
-            }
-            if entries.len() >= limit.min(MAX_PAGE) || bytes >= MAX_PAGE_BYTES {
+        for entry in walk {
+            let entry = entry?;
+            if entries.len() >= limit || bytes >= MAX_PAGE_BYTES {
                 return Ok(Range { entries, revision, more: true });
             }
-            bytes += row.value().len();
-            entries.push(tables::entry(key.value(), row.value())?);
+            bytes += entry.value.len();
+            entries.push(entry);
         }
         Ok(Range { entries, revision, more: false })
     }
@@ -288,7 +269,7 @@ impl Store for EmbeddedStore {
     }
 
     fn snapshot(&self) -> BoxFuture<'_, Result<(Revision, EntryStream), StoreError>> {
-        Box::pin(async move { Ok(snapshot::start(self.inner.view())) })
+        Box::pin(async move { snapshot::start(&self.inner) })
     }
 
     fn txn(&self, txn: Txn) -> BoxFuture<'_, Result<TxnResult, StoreError>> {
@@ -308,7 +289,7 @@ impl Store for EmbeddedStore {
         from: Revision,
     ) -> BoxFuture<'a, Result<WatchStream, StoreError>> {
         Box::pin(async move {
-            let (current, oldest) = (self.inner.view().revision, self.inner.log.oldest());
+            let (current, oldest) = (self.inner.layers().revision, self.inner.log.oldest());
             if from < oldest {
                 return Err(StoreError::Compacted { requested: from, oldest });
             }
@@ -320,7 +301,7 @@ impl Store for EmbeddedStore {
     }
 
     fn revision(&self) -> BoxFuture<'_, Result<Revision, StoreError>> {
-        Box::pin(async move { Ok(self.inner.view().revision) })
+        Box::pin(async move { Ok(self.inner.layers().revision) })
     }
 
     fn limits(&self) -> Limits {

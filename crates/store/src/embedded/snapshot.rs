@@ -1,12 +1,10 @@
-//! All entries at one revision: one state of the tables, walked by a thread for blocking work.
-
-use std::sync::Arc;
+//! All entries at one revision: one state of memory and tables, walked by a thread for blocking work.
 
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 
-use super::tables::{entry, storage};
-use super::{MAX_PAGE, View};
+use super::layers::Walk;
+use super::{Inner, MAX_PAGE};
 use crate::{Entry, EntryStream, Revision, StoreError};
 
 /// Pages read ahead of the reader.
@@ -16,24 +14,27 @@ const PAGE_BYTES: usize = 1 << 20;
 
 type Page = Result<Vec<Entry>, StoreError>;
 
-pub(super) fn start(view: Arc<View>) -> (Revision, EntryStream) {
-    let revision = view.revision;
+pub(super) fn start(inner: &Inner) -> Result<(Revision, EntryStream), StoreError> {
+    let (revision, walk) = {
+        let layers = inner.layers();
+        (layers.revision, layers.walk("", None, usize::MAX)?)
+    };
     let (pages, receiver) = mpsc::channel(AHEAD);
     tokio::task::spawn_blocking(move || {
-        if let Err(error) = walk(&view, &pages) {
+        if let Err(error) = send(walk, &pages) {
             // The reader may have gone.
             let _ = pages.blocking_send(Err(error));
         }
     });
-    (revision, Box::pin(ReceiverStream::new(receiver)))
+    Ok((revision, Box::pin(ReceiverStream::new(receiver))))
 }
 
-fn walk(view: &View, pages: &mpsc::Sender<Page>) -> Result<(), StoreError> {
+fn send(walk: Walk, pages: &mpsc::Sender<Page>) -> Result<(), StoreError> {
     let (mut page, mut bytes) = (Vec::new(), 0);
-    for row in view.data.range::<&str>(..).map_err(storage)? {
-        let (key, row) = row.map_err(storage)?;
-        bytes += key.value().len() + row.value().len();
-        page.push(entry(key.value(), row.value())?);
+    for entry in walk {
+        let entry = entry?;
+        bytes += entry.key.len() + entry.value.len();
+        page.push(entry);
         if bytes >= PAGE_BYTES || page.len() >= MAX_PAGE {
             bytes = 0;
             if pages.blocking_send(Ok(std::mem::take(&mut page))).is_err() {

@@ -30,8 +30,7 @@ pub(super) fn state_row(revision: Revision) -> (u64, u64, u64, u64) {
 pub(super) fn durable_revision(transaction: &ReadTransaction) -> Result<Revision, StoreError> {
     let table = transaction.open_table(STATE).map_err(storage)?;
     let row = table.get(0).map_err(storage)?;
-    let (found, revision, ..) =
-        row.ok_or_else(|| StoreError::Corrupt("state row missing".into()))?.value();
+    let (found, revision, ..) = row.ok_or_else(|| StoreError::Corrupt("state row missing".into()))?.value();
     if found == FORMAT { Ok(revision) } else { Err(StoreError::Format { found, supported: FORMAT }) }
 }
 

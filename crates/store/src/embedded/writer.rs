@@ -7,12 +7,12 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use redb::{Durability, ReadableTable};
 use tokio::sync::{mpsc, oneshot, watch};
 
+use super::flush::Flusher;
+use super::layers::{Layers, Row, Rows, Table, stored};
 use super::log::{AppendError, Appender};
-use super::tables::{DATA, STATE, row_revision, state_row, storage};
-use super::{Data, Inner, put_row, record, tables};
+use super::{Inner, record};
 use crate::{Compare, Condition, Event, EventKind, Op, Revision, StoreError, Txn, TxnResult, WatchBatch};
 
 /// Transactions made durable together, at most.
@@ -36,10 +36,9 @@ struct Committed {
 pub(super) struct Writer {
     inner: Arc<Inner>,
     log: Appender,
+    flusher: Flusher,
     /// The newest revision.
     revision: Revision,
-    /// The revision at which the tables were last made durable.
-    durable: Revision,
     newest: watch::Sender<Revision>,
     /// Why nothing can be written any more.
     broken: Option<String>,
@@ -49,11 +48,11 @@ impl Writer {
     pub(super) fn new(
         inner: Arc<Inner>,
         log: Appender,
+        flusher: Flusher,
         revision: Revision,
-        durable: Revision,
         newest: watch::Sender<Revision>,
     ) -> Self {
-        Self { inner, log, revision, durable, newest, broken: None }
+        Self { inner, log, flusher, revision, newest, broken: None }
     }
 
     /// Runs until every sender of `jobs` is gone.
@@ -69,15 +68,16 @@ impl Writer {
                     }
                 }
             }
-            if self.log.full(&self.inner.log, &self.inner.options, self.revision)
-                && let Err(error) = self.next_segment()
-            {
-                tracing::error!(%error, "the log grows: its next segment cannot be begun");
+            if self.log.full(&self.inner.log, &self.inner.options, self.revision) {
+                if let Err(error) = self.log.rotate(&self.inner.log, self.revision) {
+                    tracing::error!(%error, "the log grows: its next segment cannot be begun");
+                }
+                self.flusher.wake();
+            } else if self.inner.layers().bytes() > self.inner.options.memory_bytes {
+                self.flusher.wake();
             }
         }
-        if let Err(error) = self.make_durable() {
-            tracing::error!(%error, "the tables are not as new as the log: the next start mends that");
-        }
+        self.flusher.finish();
     }
 
     fn answer(&self, group: Vec<Job>, done: Committed) {
@@ -95,58 +95,31 @@ impl Writer {
         if let Some(why) = &self.broken {
             return Err(StoreError::Unavailable(why.clone()));
         }
-        let mut transaction = self.inner.database.begin_write().map_err(storage)?;
-        transaction.set_durability(Durability::None).map_err(storage)?;
+        self.flusher.keep_up(&self.inner)?;
         let (mut outcomes, mut batches) = (Vec::with_capacity(group.len()), Vec::new());
-        let mut revision = self.revision;
-        {
-            let mut data = transaction.open_table(DATA).map_err(storage)?;
-            for job in group {
-                outcomes.push(apply(&mut data, &job.txn, &mut revision, &mut batches)?);
+        let layers = self.inner.layers();
+        let table = layers.table();
+        let mut state = Pending { rows: Rows::new(), revision: self.revision, layers: &layers, table };
+        for job in group {
+            outcomes.push(state.apply(&job.txn, &mut batches)?);
+        }
+        let Pending { rows, revision, .. } = state;
+        drop(layers);
+        if !batches.is_empty() {
+            match self.log.append(&self.inner.log, &record::encode(&batches)?) {
+                Ok(()) => {}
+                Err(AppendError::Refused(error)) => return Err(error),
+                Err(AppendError::Broken(error)) => return Err(self.breaks(error)),
             }
+            self.inner.layers_mut().extend(rows, revision);
+            self.revision = revision;
         }
-        if batches.is_empty() {
-            transaction.abort().map_err(storage)?;
-            return Ok(Committed { outcomes, batches });
-        }
-        match self.log.append(&self.inner.log, &record::encode(&batches)?) {
-            Ok(()) => {}
-            Err(AppendError::Refused(error)) => return Err(error),
-            Err(AppendError::Broken(error)) => return Err(self.breaks(error)),
-        }
-        // From here on the transactions have happened: what fails now is mended by the next start.
-        let visible = transaction.commit().map_err(storage).and_then(|()| self.inner.publish(revision));
-        visible.map_err(|error| self.breaks(error))?;
-        self.revision = revision;
         Ok(Committed { outcomes, batches })
     }
 
     fn breaks(&mut self, error: StoreError) -> StoreError {
         self.broken = Some(format!("{error}; nothing is written until the store is opened anew"));
         error
-    }
-
-    /// Makes the tables durable as they are.
-    fn make_durable(&mut self) -> Result<(), StoreError> {
-        if self.durable == self.revision || self.broken.is_some() {
-            return Ok(());
-        }
-        let mut transaction = self.inner.database.begin_write().map_err(storage)?;
-        // The file's free space is kept, too: opening takes no time however large the store.
-        transaction.set_quick_repair(true);
-        transaction
-            .open_table(STATE)
-            .map_err(storage)?
-            .insert(0, state_row(self.revision))
-            .map_err(storage)?;
-        transaction.commit().map_err(storage)?;
-        self.durable = self.revision;
-        Ok(())
-    }
-
-    fn next_segment(&mut self) -> Result<(), StoreError> {
-        self.make_durable()?;
-        self.log.rotate(&self.inner.log, &self.inner.options, self.revision)
     }
 }
 
@@ -165,48 +138,60 @@ fn size(txn: &Txn) -> usize {
     txn.ops.iter().map(|op| op.key().len() + op.value().map_or(0, Bytes::len)).sum()
 }
 
-/// Applies one transaction; those before it in the group are already visible to it.
-fn apply(
-    data: &mut Data<'_>,
-    txn: &Txn,
-    newest: &mut Revision,
-    batches: &mut Vec<WatchBatch>,
-) -> Result<TxnResult, StoreError> {
-    for compare in &txn.compare {
-        if !holds(data, compare)? {
-            return Ok(TxnResult::Conflict { key: compare.key.clone() });
-        }
-    }
-    let revision = *newest + 1;
-    let mut events = Vec::with_capacity(txn.ops.len());
-    for op in &txn.ops {
-        match op {
-            Op::Put { key, value } => {
-                put_row(data, key, value, revision)?;
-                events.push(Event { key: key.clone(), kind: EventKind::Put(value.clone()) });
-            }
-            Op::Delete { key } => {
-                if let Some(row) = data.remove(key.as_str()).map_err(storage)? {
-                    let previous = row.value().get(tables::DATA_HEADER..).unwrap_or_default();
-                    let previous = Bytes::copy_from_slice(previous);
-                    events.push(Event { key: key.clone(), kind: EventKind::Delete { previous } });
-                }
-            }
-        }
-    }
-    if !events.is_empty() {
-        *newest = revision;
-        batches.push(WatchBatch { revision, events });
-    }
-    Ok(TxnResult::Committed(*newest))
+/// The state that the next transaction of a group sees.
+struct Pending<'a> {
+    /// What those before it in the group wrote.
+    rows: Rows,
+    revision: Revision,
+    layers: &'a Layers,
+    table: Arc<Table>,
 }
 
-fn holds(data: &Data<'_>, compare: &Compare) -> Result<bool, StoreError> {
-    let row = data.get(compare.key.as_str()).map_err(storage)?;
-    Ok(match (compare.condition, row) {
-        (Condition::Absent, row) => row.is_none(),
-        (Condition::Present, row) => row.is_some(),
-        (Condition::ModRevision(_), None) => false,
-        (Condition::ModRevision(revision), Some(row)) => row_revision(row.value())? == revision,
-    })
+impl Pending<'_> {
+    /// The row of a key: its revision and value, or that it was deleted.
+    fn row(&self, key: &str) -> Result<Option<Row>, StoreError> {
+        match self.rows.get(key).or_else(|| self.layers.newest(key)) {
+            Some(row) => Ok(Some(row.clone()).filter(|row| row.value.is_some())),
+            None => stored(&self.table, key),
+        }
+    }
+
+    fn apply(&mut self, txn: &Txn, batches: &mut Vec<WatchBatch>) -> Result<TxnResult, StoreError> {
+        for compare in &txn.compare {
+            if !self.holds(compare)? {
+                return Ok(TxnResult::Conflict { key: compare.key.clone() });
+            }
+        }
+        let revision = self.revision + 1;
+        let mut events = Vec::with_capacity(txn.ops.len());
+        for op in &txn.ops {
+            let (key, value) = match op {
+                Op::Put { key, value } => {
+                    events.push(Event { key: key.clone(), kind: EventKind::Put(value.clone()) });
+                    (key, Some(value.clone()))
+                }
+                Op::Delete { key } => {
+                    let Some(previous) = self.row(key)?.and_then(|row| row.value) else { continue };
+                    events.push(Event { key: key.clone(), kind: EventKind::Delete { previous } });
+                    (key, None)
+                }
+            };
+            self.rows.insert(key.as_str().into(), Row { revision, value });
+        }
+        if !events.is_empty() {
+            self.revision = revision;
+            batches.push(WatchBatch { revision, events });
+        }
+        Ok(TxnResult::Committed(self.revision))
+    }
+
+    fn holds(&self, compare: &Compare) -> Result<bool, StoreError> {
+        let row = self.row(&compare.key)?;
+        Ok(match (compare.condition, row) {
+            (Condition::Absent, row) => row.is_none(),
+            (Condition::Present, row) => row.is_some(),
+            (Condition::ModRevision(_), None) => false,
+            (Condition::ModRevision(revision), Some(row)) => row.revision == revision,
+        })
+    }
 }

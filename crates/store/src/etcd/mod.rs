@@ -187,6 +187,10 @@ impl Store for EtcdStore {
         Box::pin(self.inner.get(key))
     }
 
+    fn get_many<'a>(&'a self, keys: &'a [String]) -> BoxFuture<'a, Result<Vec<Option<Entry>>, StoreError>> {
+        Box::pin(self.inner.get_many(keys))
+    }
+
     fn range<'a>(
         &'a self,
         prefix: &'a str,

@@ -17,6 +17,7 @@ pub(crate) async fn conformance(store: Arc<dyn Store>) {
     comparisons_decide(&*store).await;
     a_refused_transaction_changes_nothing(&*store).await;
     ranges_page_in_order(&*store).await;
+    many_keys_are_read_in_their_order(&*store).await;
     bad_transactions_are_refused(&*store).await;
     large_transactions_are_whole(&*store).await;
     many_comparisons_are_one_decision(Arc::clone(&store)).await;
@@ -25,6 +26,24 @@ pub(crate) async fn conformance(store: Arc<dyn Store>) {
     watch_from_the_future_fails(&*store).await;
     one_of_many_competitors_wins(Arc::clone(&store)).await;
     concurrent_increments_are_all_counted(store).await;
+}
+
+async fn many_keys_are_read_in_their_order(store: &dyn Store) {
+    let revision = commit(
+        store,
+        (0..150).map(|n| put(&format!("many/{n}"), &n.to_string())).fold(Txn::new(), Txn::then),
+    )
+    .await;
+    let keys: Vec<String> = (0..200).rev().map(|n| format!("many/{n}")).collect();
+    let entries = store.get_many(&keys).await.unwrap();
+    assert_eq!(entries.len(), keys.len());
+    for (key, entry) in keys.iter().zip(entries) {
+        let number: u32 = key.trim_start_matches("many/").parse().unwrap();
+        let expected = (number < 150).then(|| (key.clone(), number.to_string(), revision));
+        let found = entry.map(|e| (e.key, String::from_utf8(e.value.to_vec()).unwrap(), e.mod_revision));
+        assert_eq!(found, expected);
+    }
+    assert!(store.get_many(&[]).await.unwrap().is_empty());
 }
 
 pub(crate) async fn commit(store: &dyn Store, txn: Txn) -> Revision {
