@@ -1,6 +1,6 @@
 //! Raw puts into etcd, each client on a connection of its own.
 
-use super::load::{Sample, sample};
+use super::load::{self, Sample, sample};
 use super::server::Etcd;
 use anyhow::{Context, Result};
 use std::time::{Duration, Instant};
@@ -10,7 +10,8 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Puts of `size` bytes under new keys for `duration`.
 pub(super) fn puts(etcd: &Etcd, clients: usize, size: usize, duration: Duration) -> Result<Sample> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(load::THREADS).enable_all().build()?;
     runtime.block_on(async {
         let mut tasks = tokio::task::JoinSet::new();
         let begin = Instant::now();

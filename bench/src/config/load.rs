@@ -1,9 +1,12 @@
 //! Closed loops: each client sends its next request when it has the answer to the last.
 
+use super::http::Connection;
 use anyhow::Result;
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::path::Path;
 use std::time::{Duration, Instant};
+
+/// Threads that serve the clients.
+pub(super) const THREADS: usize = 2;
 
 /// What one measurement gave.
 #[derive(Debug, Clone, Copy, Default)]
@@ -25,51 +28,44 @@ pub(super) fn sample(mut times: Vec<Duration>, elapsed: Duration) -> Sample {
     Sample { rate: times.len() as f64 / elapsed.as_secs_f64(), p50: at(0.5), p99: at(0.99) }
 }
 
-/// Runs `clients` threads for `duration`; each calls `make` once and then what it made, with 0, 1, 2, ...
-pub(super) fn run<F>(
+/// Runs `clients` clients, each on a connection of its own, for `duration`; each calls `operation` with its number and 0,
+/// 1, 2, ... As many threads as those of the clients of etcd serve all of them.
+pub(super) fn run(
+    socket: &Path,
     clients: usize,
     duration: Duration,
-    make: impl Fn(usize) -> Result<F> + Sync,
-) -> Result<Sample>
-where
-    F: FnMut(usize) -> Result<()>,
-{
-    let (stop, times, failed) = (AtomicBool::new(false), Mutex::new(Vec::new()), Mutex::new(None));
-    let begin = Instant::now();
-    std::thread::scope(|scope| {
-        for client in 0..clients {
-            let (stop, times, failed, make) = (&stop, &times, &failed, &make);
-            scope.spawn(move || {
-                let outcome = one(client, stop, duration, begin, make);
-                match outcome {
-                    Ok(own) => times.lock().unwrap_or_else(|e| e.into_inner()).extend(own),
-                    Err(error) => {
-                        stop.store(true, Ordering::Relaxed);
-                        failed.lock().unwrap_or_else(|e| e.into_inner()).get_or_insert(error);
-                    }
-                }
-            });
-        }
+    operation: impl AsyncFn(&mut Connection, usize, usize) -> Result<()> + Sync,
+) -> Result<Sample> {
+    let (operation, begin) = (&operation, Instant::now());
+    let outcome: Result<Vec<Vec<Duration>>> = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..THREADS)
+            .map(|thread| {
+                scope.spawn(move || {
+                    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+                    let own = (thread..clients).step_by(THREADS);
+                    let clients = own.map(|client| one(socket, client, duration, begin, operation));
+                    runtime.block_on(futures::future::try_join_all(clients)).map(|times| times.concat())
+                })
+            })
+            .collect();
+        let done = threads.into_iter().map(|t| t.join().map_err(|_| anyhow::anyhow!("a client panicked"))?);
+        done.collect()
     });
-    let elapsed = begin.elapsed();
-    if let Some(error) = failed.into_inner().unwrap_or_else(|e| e.into_inner()) {
-        return Err(error);
-    }
-    Ok(sample(times.into_inner().unwrap_or_else(|e| e.into_inner()), elapsed))
+    Ok(sample(outcome?.concat(), begin.elapsed()))
 }
 
-fn one<F: FnMut(usize) -> Result<()>>(
+async fn one(
+    socket: &Path,
     client: usize,
-    stop: &AtomicBool,
     duration: Duration,
     begin: Instant,
-    make: &(impl Fn(usize) -> Result<F> + Sync),
+    operation: &impl AsyncFn(&mut Connection, usize, usize) -> Result<()>,
 ) -> Result<Vec<Duration>> {
-    let mut operation = make(client)?;
+    let mut connection = Connection::open(socket).await?;
     let mut times = Vec::new();
-    while begin.elapsed() < duration && !stop.load(Ordering::Relaxed) {
+    while begin.elapsed() < duration {
         let start = Instant::now();
-        operation(times.len())?;
+        operation(&mut connection, client, times.len()).await?;
         times.push(start.elapsed());
     }
     Ok(times)

@@ -1,7 +1,7 @@
 //! Memory of a controller with a large configuration: after writing it, and after starting anew with it.
 
 use super::figures::Figures;
-use super::http::Connection;
+use super::http::Waiting;
 use super::server::{Controller, Kind, Place};
 use anyhow::{Context, Result};
 use serde_json::json;
@@ -30,7 +30,7 @@ pub(super) fn measure(place: &Place, interfaces: usize, figures: &mut Figures) -
     let controller = Controller::start(place, "memory", Kind::Embedded)?;
     figures.start_up(begin.elapsed());
     // A read of an interface shows references the compiler adds: it waits until everything is compiled.
-    Connection::open(&controller.socket)?.ok(
+    Waiting::open(&controller.socket)?.ok(
         "GET",
         "/virtual-machine-interfaces?page_limit=1&detail=true",
         "",
@@ -49,7 +49,7 @@ fn fill(controller: &Controller, interfaces: usize) -> Result<()> {
         let writers: Vec<_> = (0..WRITERS)
             .map(|writer| {
                 scope.spawn(move || {
-                    let mut connection = Connection::open(&controller.socket)?;
+                    let mut connection = Waiting::open(&controller.socket)?;
                     for network in (writer..networks).step_by(WRITERS) {
                         anyhow::ensure!(begin.elapsed() < PATIENCE, "writing takes too long");
                         let first = network * PER_NETWORK;
@@ -64,7 +64,7 @@ fn fill(controller: &Controller, interfaces: usize) -> Result<()> {
     })
 }
 
-fn one_network(connection: &mut Connection, number: usize, ports: std::ops::Range<usize>) -> Result<()> {
+fn one_network(connection: &mut Waiting, number: usize, ports: std::ops::Range<usize>) -> Result<()> {
     let project = ["default-domain", "default-project"];
     let name = format!("net-{number}");
     let subnet = json!({"subnet": {"ip_prefix": format!("10.{}.{}.0", number / 128, number % 128 * 2), "ip_prefix_len": 23}});

@@ -1,6 +1,6 @@
 //! The processes measured: started in a directory of their own, ended by their process id.
 
-use super::http::Connection;
+use super::http::Waiting;
 use anyhow::{Context, Result, bail};
 use std::fs::{self, File};
 use std::net::TcpListener;
@@ -138,7 +138,7 @@ impl Controller {
         let mut process = Process::start(command, &log)?;
         let begin = Instant::now();
         loop {
-            let answer = Connection::open(&socket).and_then(|mut c| c.ok("GET", "/domains", "").map(|_| ()));
+            let answer = Waiting::open(&socket).and_then(|mut c| c.ok("GET", "/domains", "").map(|_| ()));
             match answer {
                 Ok(()) => return Ok(Self { process, name, socket }),
                 Err(error) if !process.alive() || begin.elapsed() > START => {

@@ -1,7 +1,7 @@
 //! The operations measured: on interfaces of one network, as an orchestrator makes them.
 
 use super::figures::Figures;
-use super::http::Connection;
+use super::http::Waiting;
 use super::load;
 use super::server::Controller;
 use anyhow::{Context, Result};
@@ -41,7 +41,7 @@ fn interface(project: &str) -> Value {
 impl<'a> Scene<'a> {
     /// Makes the objects to work on.
     pub(super) fn prepare(controller: &'a Controller, list: usize) -> Result<Self> {
-        let mut connection = Connection::open(&controller.socket)?;
+        let mut connection = Waiting::open(&controller.socket)?;
         let project = |name: &str| json!({"fq_name": ["default-domain", name], "parent_type": "domain"});
         connection.create("project", &project("bench"))?;
         let listed = connection.create("project", &project("listed"))?;
@@ -55,7 +55,7 @@ impl<'a> Scene<'a> {
                 .map(|maker| {
                     let uuids = &uuids;
                     scope.spawn(move || -> Result<()> {
-                        let mut connection = Connection::open(&controller.socket)?;
+                        let mut connection = Waiting::open(&controller.socket)?;
                         for _ in (maker..list).step_by(MAKERS) {
                             let uuid =
                                 connection.create("virtual-machine-interface", &interface("listed"))?;
@@ -78,8 +78,8 @@ impl<'a> Scene<'a> {
     }
 
     /// Another connection.
-    pub(super) fn connect(&self) -> Result<Connection> {
-        Connection::open(&self.controller.socket)
+    pub(super) fn connect(&self) -> Result<Waiting> {
+        Waiting::open(&self.controller.socket)
     }
 
     /// One of the interfaces.
@@ -95,40 +95,30 @@ impl<'a> Scene<'a> {
     /// Creates, reads, updates and changes of references.
     pub(super) fn round(&self, clients: usize, duration: Duration, figures: &mut Figures) -> Result<()> {
         let name = self.name();
-        let creates = load::run(clients, duration, |_| {
-            let mut connection = self.connect()?;
-            Ok(move |_| connection.create("virtual-machine-interface", &interface("bench")).map(|_| ()))
+        let socket = &self.controller.socket;
+        let creates = load::run(socket, clients, duration, async |connection, _, _| {
+            connection.create("virtual-machine-interface", &interface("bench")).await.map(drop)
         })?;
         figures.add(name, "create", clients, creates);
-        let reads = load::run(clients, duration, |client| {
-            let mut connection = self.connect()?;
-            Ok(move |turn: usize| {
-                let uuid = self.uuid(client * 7919 + turn * 31)?;
-                connection.ok("GET", &format!("/virtual-machine-interface/{uuid}"), "").map(|_| ())
-            })
+        let reads = load::run(socket, clients, duration, async |connection, client, turn| {
+            let uuid = self.uuid(client * 7919 + turn * 31)?;
+            connection.ok("GET", &format!("/virtual-machine-interface/{uuid}"), "").await.map(drop)
         })?;
         figures.add(name, "read by id", clients, reads);
-        let updates = load::run(clients, duration, |client| {
-            let mut connection = self.connect()?;
-            Ok(move |turn: usize| {
-                let uuid = self.uuid(client + clients * turn)?;
-                let body = json!({"virtual-machine-interface": {"display_name": format!("{client}-{turn}")}});
-                connection
-                    .ok("PUT", &format!("/virtual-machine-interface/{uuid}"), &body.to_string())
-                    .map(|_| ())
-            })
+        let updates = load::run(socket, clients, duration, async |connection, client, turn| {
+            let uuid = self.uuid(client + clients * turn)?;
+            let body = json!({"virtual-machine-interface": {"display_name": format!("{client}-{turn}")}});
+            let path = format!("/virtual-machine-interface/{uuid}");
+            connection.ok("PUT", &path, &body.to_string()).await.map(drop)
         })?;
         figures.add(name, "update", clients, updates);
-        let refs = load::run(clients, duration, |client| {
-            let mut connection = self.connect()?;
-            Ok(move |turn: usize| {
-                let operation = if turn.is_multiple_of(2) { "ADD" } else { "DELETE" };
-                let body = json!({
-                    "type": "virtual-machine-interface", "uuid": self.uuid(client + clients * (turn / 2))?,
-                    "ref-type": "security-group", "ref-uuid": self.group, "operation": operation, "attr": null,
-                });
-                connection.ok("POST", "/ref-update", &body.to_string()).map(|_| ())
-            })
+        let refs = load::run(socket, clients, duration, async |connection, client, turn| {
+            let operation = if turn.is_multiple_of(2) { "ADD" } else { "DELETE" };
+            let body = json!({
+                "type": "virtual-machine-interface", "uuid": self.uuid(client + clients * (turn / 2))?,
+                "ref-type": "security-group", "ref-uuid": self.group, "operation": operation, "attr": null,
+            });
+            connection.ok("POST", "/ref-update", &body.to_string()).await.map(drop)
         })?;
         figures.add(name, "reference change", clients, refs);
         Ok(())

@@ -7,12 +7,12 @@ use crate::tls::{Connection, Peer, ServerTls, handshake};
 use crate::{ApiError, MAX_BODY_BYTES};
 use axum::Router;
 use axum::body::{Body, HttpBody};
-use axum::extract::{DefaultBodyLimit, FromRequest, Request, State};
+use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::serve::Listener;
-use bytes::Bytes;
+use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use hyper::service::Service;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -72,9 +72,7 @@ where
 /// The router behind a reader of whole bodies, which waits for them no longer than that and takes no more than
 /// [`MAX_BODY_BYTES`].
 pub fn whole_bodies(router: Router, patience: Duration) -> Router {
-    router
-        .layer(middleware::from_fn_with_state(patience, whole_body))
-        .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
+    router.layer(middleware::from_fn_with_state(patience, whole_body))
 }
 
 /// Serves until `stop` resolves; then requests under way are finished, for a short time. The router is to bound bodies
@@ -154,17 +152,21 @@ impl Service<hyper::Request<Incoming>> for WithPeer {
 
 /// Reads the body before anything else is done, and not for longer than allowed.
 async fn whole_body(State(patience): State<Duration>, request: Request, next: Next) -> Response {
-    let (parts, body) = request.into_parts();
-    if body.size_hint().lower() > MAX_BODY_BYTES as u64 {
-        let message = format!("the body is longer than {MAX_BODY_BYTES} bytes");
-        return ApiError { status: StatusCode::PAYLOAD_TOO_LARGE, message }.into_response();
+    if request.body().is_end_stream() {
+        return next.run(request).await;
     }
-    let reading = Bytes::from_request(Request::from_parts(parts.clone(), body), &());
-    match tokio::time::timeout(patience, reading).await {
-        Ok(Ok(bytes)) => next.run(Request::from_parts(parts, Body::from(bytes))).await,
-        Ok(Err(refused)) => {
-            ApiError { status: refused.status(), message: refused.body_text() }.into_response()
-        }
+    let (parts, body) = request.into_parts();
+    let too_long = || {
+        let message = format!("the body is longer than {MAX_BODY_BYTES} bytes");
+        ApiError { status: StatusCode::PAYLOAD_TOO_LARGE, message }.into_response()
+    };
+    if body.size_hint().lower() > MAX_BODY_BYTES as u64 {
+        return too_long();
+    }
+    match tokio::time::timeout(patience, Limited::new(body, MAX_BODY_BYTES).collect()).await {
+        Ok(Ok(whole)) => next.run(Request::from_parts(parts, Body::from(whole.to_bytes()))).await,
+        Ok(Err(error)) if error.is::<LengthLimitError>() => too_long(),
+        Ok(Err(error)) => ApiError::bad_request(format!("the body was not read: {error}")).into_response(),
         Err(_) => {
             let message = format!("the body did not arrive within {patience:?}");
             ApiError { status: StatusCode::REQUEST_TIMEOUT, message }.into_response()
