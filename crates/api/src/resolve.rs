@@ -12,7 +12,13 @@ use weft_model::{FqName, Object, ObjectType, Reference};
 const FABRIC: &str = "fabric";
 
 /// Refuses a name or uuid that another object has; of one the caller may not read nothing else is said.
-pub(crate) async fn unused(state: &ApiState, caller: &Caller, object: &Object) -> Result<(), ApiError> {
+/// A uuid of our own making nobody has.
+pub(crate) async fn unused(
+    state: &ApiState,
+    caller: &Caller,
+    object: &Object,
+    given: Option<Uuid>,
+) -> Result<(), ApiError> {
     let (object_type, uuid) = (object.object_type, object.uuid);
     if let Some(holder) = state.by_name(object_type, &object.fq_name).await? {
         let shown = match state.find(object_type, holder).await? {
@@ -22,7 +28,9 @@ pub(crate) async fn unused(state: &ApiState, caller: &Caller, object: &Object) -
         let holder = if shown { format!(" with uuid: {holder}") } else { String::new() };
         return Err(ApiError::conflict(format!("{object_type} {} already exists{holder}", object.fq_name)));
     }
-    if let Some(holder) = state.stored_type_of(uuid).await? {
+    if given.is_some()
+        && let Some(holder) = state.stored_type_of(uuid).await?
+    {
         let holder = if caller.is_admin() { format!(", of a {holder}") } else { String::new() };
         return Err(ApiError::conflict(format!("uuid {uuid} already exists{holder}")));
     }

@@ -112,7 +112,7 @@ async fn prepare(
     let mut object = Object::new(object_type, uuid, fq_name);
     let parent = resolve::parent(state, caller, &object, input).await?;
     object.parent = parent.as_ref().map(|parent| (parent.object_type, parent.uuid));
-    resolve::unused(state, caller, &object).await?;
+    resolve::unused(state, caller, &object, input.uuid).await?;
     object.refs = resolve::resolve(state, caller, object_type, &input.refs, None).await?;
     object.refs.retain(|_, list| !list.is_empty());
     apply_props(&mut object, input)?;
