@@ -22,6 +22,9 @@ use crate::netns::Netns;
 pub(crate) const PATIENCE: Duration = Duration::from_millis(1000);
 /// Shortest wait: a busy machine needs that much for an answer that does come.
 const SHORTEST_PATIENCE: Duration = Duration::from_millis(200);
+/// How often, and how long apart, it is looked whether what was answered was also seen.
+const NOTICES: u32 = 20;
+const NOTICE: Duration = Duration::from_millis(10);
 /// Datagrams of one attempt (ICMP, UDP), evenly spread over the wait.
 const DATAGRAMS: u64 = 3;
 
@@ -143,12 +146,24 @@ impl Shot {
             }
         };
         let result = tokio::time::timeout(self.patience, attempt).await;
+        self.noted(id).await;
         let track = self.ledger.close(id);
         let note = match result {
             Ok(Err(e)) => Some(e.to_string().split(" (os error").next().unwrap_or_default().to_lowercase()),
             _ => None,
         };
         Ok(Outcome { answered: !track.answered.is_empty(), seen_by: track.seen_by, note })
+    }
+
+    /// The kernel may answer an echo request before the station beside it has taken note of it: gives it a moment.
+    async fn noted(&self, id: u64) {
+        for _ in 0..NOTICES {
+            let unseen = self.ledger.look(id, |track| !track.answered.is_empty() && track.seen_by.is_empty());
+            if unseen != Some(true) {
+                return;
+            }
+            tokio::time::sleep(NOTICE).await;
+        }
     }
 
     async fn icmp(&self, id: u64) -> io::Result<()> {
