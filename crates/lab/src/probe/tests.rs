@@ -96,7 +96,8 @@ async fn a_stream_counts_what_is_lost() {
     assert!(stream.becomes(Expect::Pass, Duration::from_secs(5)).await.is_some());
     let tally = stream.finish().await;
     assert!(tally.lost() > 0 && tally.lost() < tally.sent, "{tally}");
-    assert_eq!(tally.lost(), tally.lost_forward, "{tally}");
+    // Where the link goes down or up, a request may have passed and its answer not.
+    assert!(tally.lost() - tally.lost_forward <= 2, "{tally}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
