@@ -1,11 +1,12 @@
 //! A path: one way to reach a prefix, as announced by one peer.
 
+use std::cmp::Ordering;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 /// A set of tunnel encapsulations.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct EncapSet(u8);
 
 impl EncapSet {
@@ -58,7 +59,7 @@ impl fmt::Debug for EncapSet {
 }
 
 /// How flows are spread over the next hops of a route.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct LoadBalance {
     /// Names of the header fields that are hashed, as on the wire.
     pub fields: Vec<String>,
@@ -67,7 +68,7 @@ pub struct LoadBalance {
 }
 
 /// What a peer says of a path. The unit of change: paths with equal attributes look alike to every receiver.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Attributes {
     /// Tunnel endpoint.
     pub next_hop: IpAddr,
@@ -175,6 +176,11 @@ pub struct Path {
 impl Path {
     /// Whether an agent is told the same of both paths (the route distinguisher is not told).
     pub fn same_to_agents(&self, other: &Path) -> bool {
-        self.attributes == other.attributes && self.origin_vn == other.origin_vn
+        self.compare_to_agents(other).is_eq()
+    }
+
+    /// An order of paths by what an agent is told of them, and nothing else.
+    pub fn compare_to_agents(&self, other: &Path) -> Ordering {
+        self.attributes.cmp(&other.attributes).then_with(|| self.origin_vn.cmp(&other.origin_vn))
     }
 }

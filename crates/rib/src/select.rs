@@ -63,12 +63,14 @@ pub(crate) fn compare_preference(a: &Entry, b: &Entry) -> (Ordering, Criterion) 
     steps.into_iter().find(|(order, _)| order.is_ne()).unwrap_or((Ordering::Equal, Criterion::Equal))
 }
 
-/// The total order of the paths of one route: preference, then what merely makes the order definite.
+/// The total order of the paths of one route: preference, then what merely makes the order definite. What agents are told
+/// comes before what they are not (distinguisher, announcer, instance), so that paths that say the same stand in the same
+/// order, and a change of the latter alone is no update.
 pub(crate) fn compare(a: &Entry, b: &Entry) -> (Ordering, Criterion) {
     let (order, criterion) = compare_preference(a, b);
     let order = order
+        .then_with(|| a.path.compare_to_agents(&b.path))
         .then_with(|| a.path.rd.cmp(&b.path.rd))
-        .then_with(|| a.path.attributes.next_hop.cmp(&b.path.attributes.next_hop))
         .then_with(|| a.peer.cmp(&b.peer))
         .then_with(|| a.origin.cmp(&b.origin));
     (order, criterion)

@@ -100,6 +100,24 @@ fn restart_of_an_agent_is_not_seen_by_others() {
 }
 
 #[test]
+fn instance_ids_given_anew_in_another_order_are_not_seen_by_others() {
+    let mut rib = red_and_blue();
+    rib.configure(instance("green", &[1, 2], &[]));
+    rib.subscribe(B, "green", 1, true).unwrap();
+    let both = |rib: &mut Rib, numbers: [u16; 2]| {
+        for (name, number) in ["red", "blue"].into_iter().zip(numbers) {
+            rib.subscribe(A, name, number, false).unwrap();
+            rib.announce(A, name, v4("10.0.0.3/32"), host(A)).unwrap();
+        }
+    };
+    both(&mut rib, [1, 2]);
+    assert_eq!(std::iter::from_fn(|| rib.poll()).last().unwrap().paths.unwrap().len(), 2);
+    rib.peer_stale(A);
+    both(&mut rib, [2, 1]);
+    assert_eq!(rib.poll(), None, "the same two paths, whatever their distinguishers");
+}
+
+#[test]
 fn stale_path_yields_to_one_that_appears_later_but_not_to_its_companions() {
     let mut rib = red_and_blue();
     for peer in [A, B, C] {
