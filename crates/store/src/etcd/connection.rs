@@ -197,15 +197,22 @@ impl Connection {
                 Ok(value) => return Ok(value),
                 Err(error) if refused(&error) => return Err(Failure::Refused(error)),
                 Err(error) if Instant::now() >= end => {
-                    let endpoints = self.options.endpoints.join(", ");
-                    return Err(Failure::Unavailable(format!("etcd at {endpoints}: {}", message(&error))));
+                    return Err(Failure::Unavailable(self.unavailable(&error)));
                 }
-                Err(error) => {
-                    tracing::debug!(%error, "etcd request failed, asking another member");
-                    tokio::time::sleep(PAUSE).await;
-                }
+                Err(error) => self.pause(&error).await,
             }
         }
+    }
+
+    /// What is said when patience ends with this error.
+    pub(super) fn unavailable(&self, error: &Error) -> String {
+        format!("etcd at {}: {}", self.options.endpoints.join(", "), message(error))
+    }
+
+    /// Waits a moment after a failure, before another member is asked.
+    pub(super) async fn pause(&self, error: &Error) {
+        tracing::debug!(%error, "etcd request failed, asking another member");
+        tokio::time::sleep(PAUSE).await;
     }
 
     /// A linearisable read.

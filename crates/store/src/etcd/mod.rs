@@ -7,6 +7,7 @@
 mod connection;
 mod marker;
 mod options;
+mod reads;
 mod txn;
 mod watch;
 
@@ -45,6 +46,7 @@ struct Inner {
     markers: String,
     limits: Limits,
     slots: marker::Slots,
+    reads: reads::Reads,
     pulse: watch::Pulse,
 }
 
@@ -64,8 +66,8 @@ impl EtcdStore {
             tracing::info!(removed, "markers of processes that ended long ago removed");
         }
         let slots = marker::Slots::new(&markers);
-        let pulse = watch::Pulse::default();
-        let inner = Inner { connection, root, data, markers, limits, slots, pulse };
+        let (reads, pulse) = (reads::Reads::default(), watch::Pulse::default());
+        let inner = Inner { connection, root, data, markers, limits, slots, reads, pulse };
         Ok(Self { inner: Arc::new(inner) })
     }
 }
@@ -97,11 +99,6 @@ impl Inner {
         let key = key_of(kv.key(), &self.data)?.to_owned();
         let mod_revision = u64::try_from(kv.mod_revision()).unwrap_or(0);
         Ok(Entry { key, value: Bytes::copy_from_slice(kv.value()), mod_revision })
-    }
-
-    async fn get(&self, key: &str) -> Result<Option<Entry>, StoreError> {
-        let response = self.connection.get(&self.data_key(key), GetOptions::new()).await?;
-        response.kvs().first().map(|kv| self.entry(kv)).transpose()
     }
 
     async fn newest(&self) -> Result<Revision, StoreError> {

@@ -6,7 +6,7 @@ use tokio::time::Instant;
 use super::connection;
 use super::marker::Slot;
 use super::{Inner, key_of};
-use crate::{Compare as OurCompare, Condition, Entry, Limits, Op, Revision, StoreError, Txn, TxnResult};
+use crate::{Compare as OurCompare, Condition, Limits, Op, Revision, StoreError, Txn, TxnResult};
 
 /// What a cluster takes whose servers take `ops` operations in a transaction or part of one. Operations go into nested
 /// transactions, for which the server leaves what the outer one does not use; more comparisons than [`direct`] are
@@ -271,23 +271,6 @@ impl Inner {
         Ok((revision, None))
     }
 
-    /// The rows of several keys, in their order, many with one request.
-    pub(super) async fn get_many(&self, keys: &[String]) -> Result<Vec<Option<Entry>>, StoreError> {
-        let mut entries = Vec::with_capacity(keys.len());
-        for part in keys.chunks(self.connection.options.max_ops.max(1)) {
-            let reads: Vec<TxnOp> = part.iter().map(|key| TxnOp::get(self.data_key(key), None)).collect();
-            let response = self.read_txn(etcd_client::Txn::new().and_then(reads)).await?;
-            self.connection.note(response.header())?;
-            for row in response.op_responses().into_iter().map(first_row) {
-                entries.push(row.map(|row| self.entry(&row)).transpose()?);
-            }
-        }
-        if entries.len() != keys.len() {
-            return Err(StoreError::Corrupt(format!("{} answers to {} reads", entries.len(), keys.len())));
-        }
-        Ok(entries)
-    }
-
     /// Comparisons without operations.
     pub(super) async fn check(&self, txn: &Txn) -> Result<TxnResult, StoreError> {
         if txn.compare.len() > self.connection.options.max_ops {
@@ -331,7 +314,8 @@ fn conflict<'a>(
     failed.map(|(compare, _)| TxnResult::Conflict { key: compare.key.clone() })
 }
 
-fn first_row(response: TxnOpResponse) -> Option<KeyValue> {
+/// The row that a read of one key found.
+pub(super) fn first_row(response: TxnOpResponse) -> Option<KeyValue> {
     match response {
         TxnOpResponse::Get(get) => get.kvs().first().cloned(),
         _ => None,
