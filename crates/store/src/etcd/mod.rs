@@ -5,6 +5,7 @@
 //! keys it is for: that is how watchers of one part learn of progress elsewhere (watch.rs).
 
 mod connection;
+mod feed;
 mod marker;
 mod options;
 mod reads;
@@ -48,6 +49,7 @@ struct Inner {
     slots: marker::Slots,
     reads: reads::Reads,
     pulse: watch::Pulse,
+    feed: feed::Feed,
 }
 
 impl EtcdStore {
@@ -66,8 +68,8 @@ impl EtcdStore {
             tracing::info!(removed, "markers of processes that ended long ago removed");
         }
         let slots = marker::Slots::new(&markers);
-        let (reads, pulse) = (reads::Reads::default(), watch::Pulse::default());
-        let inner = Inner { connection, root, data, markers, limits, slots, reads, pulse };
+        let (reads, pulse, feed) = Default::default();
+        let inner = Inner { connection, root, data, markers, limits, slots, reads, pulse, feed };
         Ok(Self { inner: Arc::new(inner) })
     }
 }

@@ -1,4 +1,5 @@
-//! Watching: one etcd watch of the whole prefix per watcher, resumed at the next member when one fails.
+//! Watching: an etcd watch of the whole prefix, resumed at the next member when one fails. Watchers that are abreast of
+//! each other share one (feed.rs); who is behind has its own until it has caught up.
 //!
 //! Every transaction of ours changes a marker, so each of our revisions arrives here, and those without events for the
 //! watcher are progress. Servers can announce progress themselves, but before 3.4.25 and 3.5.8 they may do so ahead of
@@ -10,10 +11,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use etcd_client::{EventType, GetOptions, WatchOptions, WatchResponse, WatchResponseStream};
+use etcd_client::{EventType, GetOptions, KeyValue, TxnOp, WatchOptions, WatchResponse, WatchResponseStream};
 use tokio::time::Instant;
 
 use super::connection::{self, Failure};
+use super::feed::{Live, Next};
 use super::{Inner, end_of, key_of, txn};
 use crate::{Event, EventKind, Revision, StoreError, WatchBatch, WatchStream};
 
@@ -70,8 +72,7 @@ impl Inner {
     /// A watch of everything after `from` at the member in use, and that member's number.
     async fn open_watch(&self, from: Revision) -> Result<(usize, Responses), StoreError> {
         let start = i64::try_from(from + 1).unwrap_or(i64::MAX);
-        let options =
-            WatchOptions::new().with_range(end_of(&self.root)).with_prev_key().with_start_revision(start);
+        let options = WatchOptions::new().with_range(end_of(&self.root)).with_start_revision(start);
         let (index, client) = self.connection.client().await.map_err(|e| txn::lost(&e))?;
         let mut watch = client.watch_client().max_decoding_message_size(MAX_MESSAGE);
         let opening = watch.watch(self.root.as_bytes(), Some(options));
@@ -133,13 +134,27 @@ impl Responses {
     }
 }
 
+/// Whether a watcher reads from the shared watch.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Sharing {
+    /// It is the shared watch.
+    Never,
+    /// That was lost: not before it has seen something by itself.
+    Later,
+    /// As soon as it is abreast of it.
+    Soon,
+}
+
 /// A watcher's position.
-struct Watcher {
+pub(super) struct Watcher {
     inner: Arc<Inner>,
     prefix: String,
     /// Everything up to here arrived.
     seen: Revision,
     stream: Option<(usize, Responses)>,
+    /// The shared watch, while it is read from that.
+    live: Option<Arc<Live>>,
+    sharing: Sharing,
     pause: Duration,
     /// A revision that should have arrived at the last look.
     missed: Option<Revision>,
@@ -153,9 +168,7 @@ pub(super) async fn stream(
     from: Revision,
 ) -> Result<WatchStream, StoreError> {
     inner.can_watch(from).await?;
-    let pause = PAUSES.0;
-    let watcher =
-        Watcher { inner, prefix, seen: from, stream: None, pause, missed: None, ready: VecDeque::new() };
+    let watcher = Watcher { prefix, sharing: Sharing::Soon, ..Watcher::of_everything(inner, from) };
     Ok(Box::pin(futures::stream::unfold(Some(watcher), |watcher| async move {
         let mut watcher = watcher?;
         match watcher.next().await {
@@ -166,22 +179,68 @@ pub(super) async fn stream(
 }
 
 impl Watcher {
-    async fn next(&mut self) -> Result<WatchBatch, StoreError> {
+    /// The watcher that others share.
+    pub(super) fn of_everything(inner: Arc<Inner>, from: Revision) -> Self {
+        Self {
+            inner,
+            prefix: String::new(),
+            seen: from,
+            stream: None,
+            live: None,
+            sharing: Sharing::Never,
+            pause: PAUSES.0,
+            missed: None,
+            ready: VecDeque::new(),
+        }
+    }
+
+    /// The next transaction, or how far it is without one.
+    pub(super) async fn next(&mut self) -> Result<WatchBatch, StoreError> {
         loop {
             if let Some(batch) = self.ready.pop_front() {
                 return Ok(batch);
+            }
+            if let Some(live) = self.live.take() {
+                self.follow(live).await;
+                continue;
+            }
+            if self.sharing == Sharing::Soon
+                && let Some(live) = self.inner.feed.join(&self.inner, self.seen)
+            {
+                (self.stream, self.missed, self.live) = (None, None, Some(live));
+                continue;
             }
             let Some((_, stream)) = self.stream.as_mut() else {
                 self.resume().await?;
                 continue;
             };
             match tokio::time::timeout(SILENCE, stream.message()).await {
-                Ok(Ok(Some(response))) => self.accept(&response)?,
+                Ok(Ok(Some(response))) => self.accept(&response).await?,
                 Ok(Ok(None)) => self.lose("it ended"),
                 Ok(Err(error)) => self.lose(&connection::message(&error)),
                 Err(_) => self.silent().await,
             }
         }
+    }
+
+    /// Takes what the shared watch has; leaves it when it ends or is too far ahead.
+    async fn follow(&mut self, live: Arc<Live>) {
+        let Next::Steps(steps, upto) = live.after(self.seen).await else {
+            self.sharing = Sharing::Later;
+            return;
+        };
+        self.live = Some(live);
+        for step in steps {
+            let ours = step.events.iter().filter(|event| event.key.starts_with(&self.prefix));
+            let events: Vec<Event> = ours.cloned().collect();
+            if !events.is_empty() || step.revision == upto {
+                self.ready.push_back(WatchBatch { revision: step.revision, events });
+            }
+        }
+        if self.ready.back().is_none_or(|last| last.revision < upto) {
+            self.ready.push_back(WatchBatch { revision: upto, events: Vec::new() });
+        }
+        self.seen = upto;
     }
 
     /// Opens the watch after what was seen; without success after a pause, the next time.
@@ -226,7 +285,7 @@ impl Watcher {
         }
     }
 
-    fn accept(&mut self, response: &WatchResponse) -> Result<(), StoreError> {
+    async fn accept(&mut self, response: &WatchResponse) -> Result<(), StoreError> {
         if response.compact_revision() > 0 {
             let oldest = u64::try_from(response.compact_revision()).unwrap_or(0);
             return Err(StoreError::Lagged { at: self.seen, oldest });
@@ -238,11 +297,22 @@ impl Watcher {
             self.lose(response.cancel_reason());
             return Ok(());
         }
+        let mut deleted = match self.deleted(response.events()).await {
+            Ok(deleted) => deleted.into_iter(),
+            Err(StoreError::Unavailable(why)) => {
+                self.lose(&why);
+                return Ok(());
+            }
+            Err(error) => return Err(error),
+        };
         self.pause = PAUSES.0;
+        if self.sharing == Sharing::Later {
+            self.sharing = Sharing::Soon;
+        }
         let mut batch = WatchBatch { revision: self.seen, events: Vec::new() };
         for event in response.events() {
             let Some(kv) = event.kv() else { continue };
-            let revision = u64::try_from(kv.mod_revision()).unwrap_or(0);
+            let revision = revision_of(kv);
             if revision <= self.seen {
                 continue;
             }
@@ -253,7 +323,12 @@ impl Watcher {
                 }
                 batch.revision = revision;
             }
-            batch.events.extend(self.event(event, revision)?);
+            let Some(key) = self.key(kv)? else { continue };
+            let kind = match event.event_type() {
+                EventType::Put => EventKind::Put(Bytes::copy_from_slice(kv.value())),
+                EventType::Delete => EventKind::Delete { previous: deleted.next().unwrap_or_default() },
+            };
+            batch.events.push(Event { key: key.to_owned(), kind });
         }
         if batch.revision > self.seen {
             self.seen = batch.revision;
@@ -262,23 +337,44 @@ impl Watcher {
         Ok(())
     }
 
-    /// The event as the watcher wants it; `None` if it is none of its keys.
-    fn event(&self, event: &etcd_client::Event, revision: Revision) -> Result<Option<Event>, StoreError> {
-        let Some(kv) = event.kv().filter(|kv| kv.key().starts_with(self.inner.data.as_bytes())) else {
-            return Ok(None);
-        };
-        let key = key_of(kv.key(), &self.inner.data)?;
-        if !key.starts_with(&self.prefix) {
+    /// What was deleted by new events of the watcher's keys, in their order. The server could say so itself, but it would
+    /// look up the values before every other change, too.
+    async fn deleted(&self, events: &[etcd_client::Event]) -> Result<Vec<Bytes>, StoreError> {
+        let mut reads = Vec::new();
+        for event in events.iter().filter(|event| event.event_type() == EventType::Delete) {
+            let Some(kv) = event.kv().filter(|kv| revision_of(kv) > self.seen) else { continue };
+            if self.key(kv)?.is_some() {
+                let before = GetOptions::new().with_revision(kv.mod_revision() - 1);
+                reads.push(TxnOp::get(kv.key(), Some(before)));
+            }
+        }
+        let mut values = Vec::with_capacity(reads.len());
+        for part in reads.chunks(self.inner.connection.options.max_ops.max(1)) {
+            let response = match self.inner.read_txn(etcd_client::Txn::new().and_then(part)).await {
+                Ok(response) => response,
+                // They were compacted before they were read.
+                Err(StoreError::Refused(why)) if why.contains("compacted") => {
+                    let oldest = self.inner.oldest(self.seen).await;
+                    return Err(StoreError::Lagged { at: self.seen, oldest });
+                }
+                Err(error) => return Err(error),
+            };
+            let rows = response.op_responses().into_iter().map(txn::first_row);
+            values
+                .extend(rows.map(|row| row.map_or_else(Bytes::new, |kv| Bytes::copy_from_slice(kv.value()))));
+        }
+        Ok(values)
+    }
+
+    /// The key as the watcher knows it; `None` if it is none of its keys.
+    fn key<'a>(&self, kv: &'a KeyValue) -> Result<Option<&'a str>, StoreError> {
+        if !kv.key().starts_with(self.inner.data.as_bytes()) {
             return Ok(None);
         }
-        let kind = match (event.event_type(), event.prev_kv()) {
-            (EventType::Put, _) => EventKind::Put(Bytes::copy_from_slice(kv.value())),
-            (EventType::Delete, Some(previous)) => {
-                EventKind::Delete { previous: Bytes::copy_from_slice(previous.value()) }
-            }
-            // The value it had was compacted before the event was sent.
-            (EventType::Delete, None) => return Err(StoreError::Lagged { at: self.seen, oldest: revision }),
-        };
-        Ok(Some(Event { key: key.to_owned(), kind }))
+        Ok(Some(key_of(kv.key(), &self.inner.data)?).filter(|key| key.starts_with(&self.prefix)))
     }
+}
+
+fn revision_of(kv: &KeyValue) -> Revision {
+    u64::try_from(kv.mod_revision()).unwrap_or(0)
 }

@@ -7,6 +7,7 @@ mod cluster;
 #[path = "../common/mod.rs"]
 mod common;
 mod reads;
+mod watchers;
 
 use std::sync::Arc;
 
