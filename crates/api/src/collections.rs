@@ -29,8 +29,10 @@ pub(crate) async fn update(
     let object_type = object_type.ok_or_else(|| ApiError::not_found(format!("UUID {id} not found")))?;
     let fields = updates.iter().filter_map(|update| update.get("field").and_then(Value::as_str));
     caller.allowed(Operation::Update, object_type.name(), fields)?;
+    write::writable(object_type)?;
+    let read = state.require(object_type, id).await?;
     let edit = |object: &mut Object| apply_all(object, updates);
-    let changed = write::mutate_as(&state, &caller, (object_type, id), &edit).await?;
+    let changed = write::mutate_as(&state, &caller, read, &edit).await?;
     Ok((drafted_status(hooks::is_pending(&changed, id)), Json(json!({"uuid": id}))))
 }
 

@@ -3,8 +3,10 @@
 use crate::ApiError;
 use crate::audit::{self, Change};
 use crate::authz::Caller;
+use crate::state::Loaded;
 use bytes::Bytes;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use uuid::Uuid;
 use weft_model::{Object, ObjectType};
 use weft_store::{Compare, Condition, Op, Revision, Txn, layout};
@@ -22,6 +24,8 @@ pub(crate) struct Plan {
     pub(crate) alone: bool,
     /// Whose write it is, where names in properties are to be resolved as this caller may know of them.
     pub(crate) caller: Option<Caller>,
+    /// The parent of the object to be made, as it was just read.
+    pub(crate) parent: Option<Arc<Loaded>>,
 }
 
 impl Plan {

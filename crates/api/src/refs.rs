@@ -45,8 +45,8 @@ pub(crate) async fn update(
         attr: validate::attribute(from, to, get("attr"))?,
     };
     caller.allowed(Operation::Update, from.name(), [to.refs_field()])?;
-    let object = state.require(from, id).await?.object;
-    authz::require(&state, &caller, &object, Access::WRITE).await?;
+    let read = state.require(from, id).await?;
+    authz::require(&state, &caller, &read.object, Access::WRITE).await?;
     let changed = match text(&body, "operation")? {
         "ADD" => {
             let missing = |e: ApiError| match e.status {
@@ -54,8 +54,8 @@ pub(crate) async fn update(
                 _ => e,
             };
             let reference =
-                resolve::resolve_new(&state, &caller, &object, to, &input).await.map_err(missing)?;
-            let changed = write::mutate_as(&state, &caller, (from, id), &|object| {
+                resolve::resolve_new(&state, &caller, &read.object, to, &input).await.map_err(missing)?;
+            let changed = write::mutate_as(&state, &caller, read, &|object| {
                 let list = object.refs.entry(to).or_default();
                 match list.iter_mut().find(|r| r.uuid == reference.uuid) {
                     Some(held) => *held = reference.clone(),
@@ -73,7 +73,7 @@ pub(crate) async fn update(
             if input.uuid.is_none() && input.to.is_none() {
                 return Err(ApiError::bad_request("ref-uuid or ref-fq-name must be given"));
             }
-            write::mutate_as(&state, &caller, (from, id), &|object| {
+            write::mutate_as(&state, &caller, read, &|object| {
                 let same = |r: &weft_model::Reference| match input.uuid {
                     Some(uuid) => r.uuid == uuid,
                     None => Some(&r.fq_name) == input.to.as_ref(),

@@ -2,14 +2,18 @@
 
 use crate::authz::{self, Access, Caller};
 use crate::parse::{Input, RefInput};
+use crate::state::Loaded;
 use crate::{ApiError, ApiState};
-use std::collections::BTreeMap;
-use std::sync::Arc;
+use futures::future::join_all;
+use std::collections::{BTreeMap, BTreeSet};
 use uuid::Uuid;
 use weft_model::{FqName, Object, ObjectType, Reference};
 
 /// The parent under which it is enough to be allowed to link to it (the existing system's `http_resource_create`).
 const FABRIC: &str = "fabric";
+
+/// Targets of one list looked up at a time.
+const AT_ONCE: usize = 30;
 
 /// Refuses a name or uuid that another object has; of one the caller may not read nothing else is said.
 /// A uuid of our own making nobody has.
@@ -43,7 +47,7 @@ pub(crate) async fn parent(
     caller: &Caller,
     object: &Object,
     input: &Input,
-) -> Result<Option<Object>, ApiError> {
+) -> Result<Option<Loaded>, ApiError> {
     let object_type = object.object_type;
     let parents = object_type.info().parents;
     let given = input.parent_type;
@@ -73,8 +77,9 @@ pub(crate) async fn parent(
         return Ok(None);
     };
     let parent = existing_parent(state, caller, object, parent_type).await?;
-    if input.parent_uuid.is_some_and(|given| given != parent.uuid) {
-        let message = format!("parent_uuid is not {} of {parent_type} {}", parent.uuid, parent.fq_name);
+    let (uuid, fq_name) = (parent.object.uuid, &parent.object.fq_name);
+    if input.parent_uuid.is_some_and(|given| given != uuid) {
+        let message = format!("parent_uuid is not {uuid} of {parent_type} {fq_name}");
         return Err(ApiError::bad_request(message));
     }
     Ok(Some(parent))
@@ -86,22 +91,22 @@ async fn existing_parent(
     caller: &Caller,
     object: &Object,
     parent_type: ObjectType,
-) -> Result<Object, ApiError> {
+) -> Result<Loaded, ApiError> {
     let missing =
         || ApiError::bad_request(format!("fq_name {}: parent {parent_type} does not exist", object.fq_name));
     let name = object.fq_name.parent().ok_or_else(missing)?;
     let uuid = state.by_name(parent_type, &name).await?;
     let found = match uuid {
-        Some(uuid) => state.find(parent_type, uuid).await?,
+        Some(uuid) => state.locate(parent_type, uuid).await?,
         None => None,
     };
     let mut known = caller.is_admin();
     if let Some(found) = found {
         let wanted = if parent_type.name() == FABRIC { Access::LINK } else { Access::WRITE };
-        if authz::may(state, caller, &found, wanted).await? {
-            return Ok(Arc::unwrap_or_clone(found));
+        if authz::may(state, caller, &found.object, wanted).await? {
+            return Ok(found);
         }
-        known = authz::may(state, caller, &found, Access::READ).await?;
+        known = authz::may(state, caller, &found.object, Access::READ).await?;
         if known || name.len() < 2 {
             return Err(forbidden_parent(object, parent_type, &name));
         }
@@ -118,7 +123,8 @@ fn forbidden_parent(object: &Object, parent_type: ObjectType, name: &FqName) -> 
     ApiError::forbidden(format!("Permission denied to create {object_type} under {parent_type} {name}"))
 }
 
-/// Names become identities and the other way round. References the system writes are taken out.
+/// Names become identities and the other way round. References the system writes are taken out. All are looked up at
+/// once; of several errors the first in the order of types and lists is told.
 pub(crate) async fn resolve(
     state: &ApiState,
     caller: &Caller,
@@ -126,14 +132,9 @@ pub(crate) async fn resolve(
     inputs: &BTreeMap<ObjectType, Vec<RefInput>>,
     old: Option<&Object>,
 ) -> Result<BTreeMap<ObjectType, Vec<Reference>>, ApiError> {
-    let mut refs = BTreeMap::new();
-    for (to, list) in inputs {
-        if from.info().reference(*to).is_some_and(|r| r.system) {
-            continue;
-        }
-        refs.insert(*to, resolve_list(state, caller, *to, list, old).await?);
-    }
-    Ok(refs)
+    let ours = inputs.iter().filter(|(to, _)| !from.info().reference(**to).is_some_and(|r| r.system));
+    let lists = ours.map(async |(to, list)| Ok((*to, resolve_list(state, caller, *to, list, old).await?)));
+    join_all(lists).await.into_iter().collect()
 }
 
 /// The references of a list. Of several to one object the last counts, and the object is looked up once.
@@ -145,27 +146,42 @@ async fn resolve_list(
     old: Option<&Object>,
 ) -> Result<Vec<Reference>, ApiError> {
     type Target<'a> = (Option<Uuid>, Option<&'a FqName>);
-    let mut known: BTreeMap<Target<'_>, (Uuid, FqName)> = BTreeMap::new();
+    fn target(input: &RefInput) -> Target<'_> {
+        (input.uuid, input.to.as_ref())
+    }
+    let mut seen = BTreeSet::new();
+    let distinct: Vec<&RefInput> = list.iter().filter(|input| seen.insert(target(input))).collect();
+    let mut known: BTreeMap<Target<'_>, Reference> = BTreeMap::new();
+    for part in distinct.chunks(AT_ONCE) {
+        let found = join_all(part.iter().map(|input| resolve_input(state, caller, old, to, input))).await;
+        for (input, found) in part.iter().zip(found) {
+            known.insert(target(input), found?);
+        }
+    }
     let mut places: BTreeMap<Uuid, usize> = BTreeMap::new();
     let mut resolved: Vec<Option<Reference>> = Vec::with_capacity(list.len());
     for input in list {
-        let target = (input.uuid, input.to.as_ref());
-        let reference = match known.get(&target) {
-            Some((uuid, fq_name)) => {
-                Reference { uuid: *uuid, fq_name: fq_name.clone(), attr: input.attr.clone() }
-            }
-            None => match old {
-                Some(old) => resolve_new(state, caller, old, to, input).await?,
-                None => authz::target(state, caller, to, input).await?,
-            },
-        };
-        known.insert(target, (reference.uuid, reference.fq_name.clone()));
+        let Some(Reference { uuid, fq_name, .. }) = known.get(&target(input)) else { continue };
+        let reference = Reference { uuid: *uuid, fq_name: fq_name.clone(), attr: input.attr.clone() };
         if let Some(earlier) = places.insert(reference.uuid, resolved.len()) {
             resolved[earlier] = None;
         }
         resolved.push(Some(reference));
     }
     Ok(resolved.into_iter().flatten().collect())
+}
+
+async fn resolve_input(
+    state: &ApiState,
+    caller: &Caller,
+    old: Option<&Object>,
+    to: ObjectType,
+    input: &RefInput,
+) -> Result<Reference, ApiError> {
+    match old {
+        Some(old) => resolve_new(state, caller, old, to, input).await,
+        None => authz::target(state, caller, to, input).await,
+    }
 }
 
 /// A reference of an object that exists: one it has already, or a new one to what the caller may link to.

@@ -38,7 +38,7 @@ struct Inner {
     identify: OnceLock<Arc<dyn Identify>>,
 }
 
-/// An object as read, with the revision that wrote it.
+/// An object as read, with the revision that wrote it (0 for a derived one).
 #[derive(Debug, Clone)]
 pub(crate) struct Loaded {
     pub(crate) object: Object,
@@ -166,6 +166,19 @@ impl ApiState {
     pub(crate) async fn require(&self, object_type: ObjectType, uuid: Uuid) -> Result<Loaded, ApiError> {
         let loaded = self.load(object_type, uuid).await?;
         loaded.ok_or_else(|| ApiError::not_found(format!("No {object_type} object found for id {uuid}")))
+    }
+
+    /// A stored or derived object to work with.
+    pub(crate) async fn locate(
+        &self,
+        object_type: ObjectType,
+        uuid: Uuid,
+    ) -> Result<Option<Loaded>, ApiError> {
+        if !object_type.info().derived {
+            return self.load(object_type, uuid).await;
+        }
+        let found = self.find(object_type, uuid).await?;
+        Ok(found.map(|object| Loaded { object: Arc::unwrap_or_clone(object), revision: 0 }))
     }
 
     /// A stored or derived object.

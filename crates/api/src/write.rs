@@ -5,9 +5,10 @@ use crate::hooks::{self, Context, Editable};
 use crate::parse::Input;
 use crate::plan::Plan;
 use crate::render::View;
-use crate::state::Member;
+use crate::state::{Loaded, Member};
 use crate::{ApiError, ApiState, audit, resolve, time};
 use serde_json::{Map, Value};
+use std::sync::Arc;
 use uuid::Uuid;
 use weft_model::{FqName, Object, ObjectType, defaults};
 use weft_store::{TxnResult, layout};
@@ -85,9 +86,10 @@ pub(crate) async fn create(
     let uuid = input.uuid.unwrap_or_else(Uuid::new_v4);
     for attempt in 0..ATTEMPTS {
         pause(attempt, uuid).await;
-        let mut object = prepare(state, caller, object_type, uuid, input).await?;
+        let (mut object, parent) = prepare(state, caller, object_type, uuid, input).await?;
         let mut plan = Plan::new(input.system);
         plan.caller = Some(caller.clone());
+        plan.parent = parent.map(Arc::new);
         plan.will_create(uuid);
         hooks::put(&mut Context { state, plan: &mut plan }, &mut object, None).await?;
         stamp(&mut object, None);
@@ -99,25 +101,31 @@ pub(crate) async fn create(
     Err(too_busy())
 }
 
-/// The new object with its parent and references resolved, checked to be new.
+/// The new object with its parent and references resolved, checked to be new, and the parent. What is to be read for the
+/// one does not depend on the other, so it is asked for at once; of several errors the parent's is told first.
 async fn prepare(
     state: &ApiState,
     caller: &Caller,
     object_type: ObjectType,
     uuid: Uuid,
     input: &Input,
-) -> Result<Object, ApiError> {
+) -> Result<(Object, Option<Loaded>), ApiError> {
     let fq_name = input.fq_name.clone().ok_or_else(|| ApiError::bad_request("fq_name is missing"))?;
     fq_name.check(object_type == ObjectType::RouteTarget)?;
     let mut object = Object::new(object_type, uuid, fq_name);
-    let parent = resolve::parent(state, caller, &object, input).await?;
-    object.parent = parent.as_ref().map(|parent| (parent.object_type, parent.uuid));
-    resolve::unused(state, caller, &object, input.uuid).await?;
-    object.refs = resolve::resolve(state, caller, object_type, &input.refs, None).await?;
+    let (parent, unused, refs) = futures::join!(
+        resolve::parent(state, caller, &object, input),
+        resolve::unused(state, caller, &object, input.uuid),
+        resolve::resolve(state, caller, object_type, &input.refs, None),
+    );
+    let parent = parent?;
+    unused?;
+    object.refs = refs?;
     object.refs.retain(|_, list| !list.is_empty());
+    object.parent = parent.as_ref().map(|parent| (parent.object.object_type, parent.object.uuid));
     apply_props(&mut object, input)?;
-    authz::complete(caller, &mut object, parent.as_ref(), input)?;
-    Ok(object)
+    authz::complete(caller, &mut object, parent.as_ref().map(|parent| &parent.object), input)?;
+    Ok((object, parent))
 }
 
 /// Puts the properties of a body into an object, except who may do what with it.
@@ -179,19 +187,27 @@ pub(crate) async fn mutate(
     uuid: Uuid,
     edit: &(dyn Fn(&mut Object) -> Result<(), ApiError> + Sync),
 ) -> Result<Object, ApiError> {
-    mutate_by(state, None, (object_type, uuid), edit).await
+    writable(object_type)?;
+    let loaded = state.require(object_type, uuid).await?;
+    mutate_by(state, None, loaded, edit).await
 }
 
+/// Changes an object that was just read; when the write conflicts it is read again.
 async fn mutate_by(
     state: &ApiState,
     caller: Option<&Caller>,
-    (object_type, uuid): (ObjectType, Uuid),
+    read: Loaded,
     edit: &(dyn Fn(&mut Object) -> Result<(), ApiError> + Sync),
 ) -> Result<Object, ApiError> {
+    let (object_type, uuid) = (read.object.object_type, read.object.uuid);
+    let mut read = Some(read);
     writable(object_type)?;
     for attempt in 0..ATTEMPTS {
         pause(attempt, uuid).await;
-        let loaded = state.require(object_type, uuid).await?;
+        let loaded = match read.take() {
+            Some(read) => read,
+            None => state.require(object_type, uuid).await?,
+        };
         let mut plan = Plan::of(caller);
         let mut ctx = Context { state, plan: &mut plan };
         // Where policies are drafted, the draft of the object is changed instead.
@@ -213,18 +229,18 @@ async fn mutate_by(
     Err(too_busy())
 }
 
-/// As [`mutate`], by a caller who must be allowed to write the very object that is changed.
+/// As [`mutate`], an object that was just read, by a caller who must be allowed to write the very object that is changed.
 pub(crate) async fn mutate_as(
     state: &ApiState,
     caller: &Caller,
-    (object_type, uuid): (ObjectType, Uuid),
+    read: Loaded,
     edit: &(dyn Fn(&mut Object) -> Result<(), ApiError> + Sync),
 ) -> Result<Object, ApiError> {
     let edit = |object: &mut Object| {
         authz::writes(caller, object)?;
         edit(object)
     };
-    mutate_by(state, Some(caller), (object_type, uuid), &edit).await
+    mutate_by(state, Some(caller), read, &edit).await
 }
 
 /// Changes an object as the body of a PUT says.
@@ -236,8 +252,9 @@ pub(crate) async fn update(
     input: &Input,
 ) -> Result<Object, ApiError> {
     writable(object_type)?;
-    let object = state.require(object_type, uuid).await?.object;
-    authz::require(state, caller, &object, Access::WRITE).await?;
+    let read = state.require(object_type, uuid).await?;
+    let object = &read.object;
+    authz::require(state, caller, object, Access::WRITE).await?;
     if input.uuid.is_some_and(|given| given != uuid) {
         return Err(ApiError::bad_request("uuid can not be changed"));
     }
@@ -247,9 +264,9 @@ pub(crate) async fn update(
     if input.parent_uuid.is_some_and(|given| object.parent.map(|(_, p)| p) != Some(given)) {
         return Err(ApiError::bad_request("parent can not be changed"));
     }
-    resolve::system_refs_unchanged(state, &object, input).await?;
-    let refs = resolve::resolve(state, caller, object_type, &input.refs, Some(&object)).await?;
-    mutate_as(state, caller, (object_type, uuid), &|object| {
+    resolve::system_refs_unchanged(state, object, input).await?;
+    let refs = resolve::resolve(state, caller, object_type, &input.refs, Some(object)).await?;
+    mutate_as(state, caller, read, &|object| {
         let old = object.clone();
         for (to, list) in &refs {
             object.refs.insert(*to, list.clone());

@@ -40,14 +40,15 @@ pub(crate) async fn handle(
     let id = uuid(&body["obj_uuid"], "obj_uuid")?;
     body.remove("obj_type");
     body.remove("obj_uuid");
-    let object = state.require(object_type, id).await?.object;
+    let loaded = state.require(object_type, id).await?;
+    let object = &loaded.object;
     caller.allowed(Operation::Update, object_type.name(), ["tag_refs"])?;
-    authz::require(&state, &caller, &object, Access::WRITE).await?;
+    authz::require(&state, &caller, object, Access::WRITE).await?;
     let mut wanted = Vec::new();
     for (type_name, attrs) in &body {
-        wanted.push(read(&state, &caller, &object, &type_name.to_lowercase(), attrs).await?);
+        wanted.push(read(&state, &caller, object, &type_name.to_lowercase(), attrs).await?);
     }
-    let changed = write::mutate_as(&state, &caller, (object_type, id), &|object| {
+    let changed = write::mutate_as(&state, &caller, loaded, &|object| {
         wanted.iter().for_each(|wanted| apply(object, wanted));
         Ok(())
     })

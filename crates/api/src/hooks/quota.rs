@@ -5,8 +5,10 @@
 use super::values::{at, items, prop};
 use super::{Context, virtual_network};
 use crate::ApiError;
+use crate::state::Loaded;
 use serde_json::Value;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use uuid::Uuid;
 use weft_model::schema::ValueType;
 use weft_model::{Object, ObjectType};
@@ -98,10 +100,22 @@ async fn owner(ctx: &Context<'_>, object: &Object) -> Result<Option<Uuid>, ApiEr
     match object.parent {
         Some((ObjectType::Project, uuid)) => Ok(Some(uuid)),
         Some((parent_type @ (ObjectType::VirtualNetwork | ObjectType::LoadbalancerPool), uuid)) => {
-            let parent = ctx.state.load(parent_type, uuid).await?;
-            Ok(parent.and_then(|p| p.object.parent).filter(|p| p.0 == ObjectType::Project).map(|p| p.1))
+            let parent = read(ctx, (parent_type, uuid)).await?;
+            let above = parent.and_then(|parent| parent.object.parent);
+            Ok(above.filter(|above| above.0 == ObjectType::Project).map(|above| above.1))
         }
         _ => Ok(None),
+    }
+}
+
+/// An object above; the parent of a new one was read already.
+async fn read(
+    ctx: &Context<'_>,
+    (object_type, uuid): (ObjectType, Uuid),
+) -> Result<Option<Arc<Loaded>>, ApiError> {
+    match &ctx.plan.parent {
+        Some(parent) if parent.object.uuid == uuid => Ok(Some(Arc::clone(parent))),
+        _ => Ok(ctx.state.load(object_type, uuid).await?.map(Arc::new)),
     }
 }
 
@@ -111,7 +125,7 @@ async fn change(
     resource: &'static str,
     amount: i64,
 ) -> Result<(), ApiError> {
-    let Some(loaded) = ctx.state.load(ObjectType::Project, project).await? else { return Ok(()) };
+    let Some(loaded) = read(ctx, (ObjectType::Project, project)).await? else { return Ok(()) };
     ctx.plan.unchanged((ObjectType::Project, project), loaded.revision);
     let Some(limit) = limit(&loaded.object, resource) else { return Ok(()) };
     let key = counter_key(project, resource);
