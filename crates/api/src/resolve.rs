@@ -6,6 +6,7 @@ use crate::state::Loaded;
 use crate::{ApiError, ApiState};
 use futures::future::join_all;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use uuid::Uuid;
 use weft_model::{FqName, Object, ObjectType, Reference};
 
@@ -217,21 +218,21 @@ pub(crate) fn unknown_reference(to: ObjectType, input: &RefInput) -> ApiError {
     ApiError::bad_request(format!("{} does not exist: {shown}", to.refs_field()))
 }
 
-/// One reference; 400 if there is no such object.
+/// One reference, with its target if that was looked at; 400 if there is no such object.
 pub(crate) async fn resolve_one(
     state: &ApiState,
     to: ObjectType,
     input: &RefInput,
-) -> Result<Reference, ApiError> {
+) -> Result<(Reference, Option<Arc<Object>>), ApiError> {
     let attr = input.attr.clone();
     let missing = || unknown_reference(to, input);
     if let Some(uuid) = input.uuid {
         let object = state.find(to, uuid).await?.ok_or_else(missing)?;
-        return Ok(Reference { uuid, fq_name: object.fq_name.clone(), attr });
+        return Ok((Reference { uuid, fq_name: object.fq_name.clone(), attr }, Some(object)));
     }
     let fq_name = input.to.clone().ok_or_else(missing)?;
     let uuid = state.by_name(to, &fq_name).await?.ok_or_else(missing)?;
-    Ok(Reference { uuid, fq_name, attr })
+    Ok((Reference { uuid, fq_name, attr }, None))
 }
 
 /// A client may send back references the system wrote, as they are; it may not change them.

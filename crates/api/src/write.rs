@@ -314,8 +314,9 @@ async fn plan_delete(
     let mut open = vec![root];
     while let Some((object_type, uuid)) = open.pop() {
         // Read first: whoever links to the object after this makes the transaction conflict.
-        let link = state.store().get(&layout::link_key(uuid)).await?;
-        let loaded = state.require(object_type, uuid).await?;
+        let link_key = layout::link_key(uuid);
+        let (link, loaded) = futures::join!(state.store().get(&link_key), state.require(object_type, uuid));
+        let (link, loaded) = (link?, loaded?);
         if (object_type, uuid) == root {
             authz::deletes(caller, &loaded.object)?;
         }

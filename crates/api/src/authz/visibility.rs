@@ -128,13 +128,15 @@ pub(crate) async fn target(
 ) -> Result<Reference, ApiError> {
     let found = resolve::resolve_one(state, to, input).await;
     if caller.is_admin() {
-        return found;
+        return found.map(|(reference, _)| reference);
     }
     let missing = match found {
-        Ok(reference) => {
-            let Some(object) = state.find(to, reference.uuid).await? else {
-                return Err(resolve::unknown_reference(to, input));
+        Ok((reference, object)) => {
+            let object = match object {
+                Some(object) => Some(object),
+                None => state.find(to, reference.uuid).await?,
             };
+            let Some(object) = object else { return Err(resolve::unknown_reference(to, input)) };
             let access = access(state, caller, &object).await?;
             if access.allows(Access::LINK) {
                 return Ok(reference);

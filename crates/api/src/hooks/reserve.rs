@@ -45,19 +45,24 @@ pub(crate) async fn update(ctx: &mut Context<'_>, new: &[Subnet], old: &[Subnet]
     for key in held.keys().filter(|key| !wanted.contains_key(*key)) {
         ctx.plan.release(key.clone());
     }
-    for (key, usage) in wanted.iter().filter(|(key, _)| !held.contains_key(*key)) {
-        if ctx.state.store().get(key).await?.is_some() {
+    let claimed = wanted.into_iter().filter(|(key, _)| !held.contains_key(key));
+    let (addresses, usages): (Vec<String>, Vec<_>) = claimed.unzip();
+    // The identity of a subnet belongs to one network only.
+    let added: Vec<&Subnet> = new.iter().filter(|n| !old.iter().any(|o| o.uuid == n.uuid)).collect();
+    let identities: Vec<String> = added.iter().map(|s| layout::alloc_key("subnet", s.uuid)).collect();
+    let store = ctx.state.store();
+    let (in_use, known) = futures::join!(store.get_many(&addresses), store.get_many(&identities));
+    for ((key, usage), held) in addresses.into_iter().zip(usages).zip(in_use?) {
+        if held.is_some() {
             return Err(ApiError::conflict(format!("the {usage} address of a subnet is in use: {key}")));
         }
-        ctx.plan.claim(key.clone(), *usage);
+        ctx.plan.claim(key, usage);
     }
-    for added in new.iter().filter(|n| !old.iter().any(|o| o.uuid == n.uuid)) {
-        // The identity of a subnet belongs to one network only.
-        let key = layout::alloc_key("subnet", added.uuid);
-        if ctx.state.store().get(&key).await?.is_some() {
-            return Err(ApiError::bad_request(format!("subnet_uuid {} is in use", added.uuid)));
+    for ((key, subnet), held) in identities.into_iter().zip(added).zip(known?) {
+        if held.is_some() {
+            return Err(ApiError::bad_request(format!("subnet_uuid {} is in use", subnet.uuid)));
         }
-        ctx.plan.claim(key, added.net.to_string());
+        ctx.plan.claim(key, subnet.net.to_string());
     }
     Ok(())
 }
