@@ -80,6 +80,8 @@ impl ApiState {
     /// # Errors
     /// If the store fails.
     pub async fn bootstrap(&self) -> Result<(), ApiError> {
+        // What was written before this start has to be compiled, too, before derived objects are shown.
+        self.wrote(self.store().revision().await?);
         crate::singletons::create_all(self).await
     }
 
@@ -90,7 +92,7 @@ impl ApiState {
 
     /// How authorisation is configured. The mode in force is [`ApiState::aaa_mode`].
     pub fn authz(&self) -> Authz {
-        self.inner.policy.configured()
+        Authz::clone(&self.inner.policy.configured())
     }
 
     /// Configures authorisation; before the service starts.
@@ -298,4 +300,23 @@ impl ApiState {
 
 fn parse_uuid(value: &[u8]) -> Result<Uuid, ApiError> {
     Uuid::try_parse_ascii(value).map_err(|e| ApiError::internal(e.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use weft_store::{EmbeddedStore, Op, Txn};
+
+    #[tokio::test]
+    async fn derived_objects_of_what_was_written_before_the_start_are_waited_for() {
+        let directory = tempfile::tempdir().unwrap();
+        let store: Arc<dyn Store> = Arc::new(EmbeddedStore::open(directory.path()).unwrap());
+        let view = || crate::DerivedView::start(Arc::clone(&store));
+        ApiState::new(Arc::clone(&store), view()).bootstrap().await.unwrap();
+        store.txn(Txn::new().then(Op::put("seq/test", "1"))).await.unwrap();
+        let written = store.revision().await.unwrap();
+        let state = ApiState::new(Arc::clone(&store), view());
+        state.bootstrap().await.unwrap();
+        assert_eq!(state.inner.last_write.load(Ordering::Acquire), written);
+    }
 }
