@@ -1,7 +1,10 @@
 //! The thread that writes the audit log.
 
 use super::{Change, Record, Rotation};
-use serde_json::{Map, Value, json};
+use axum::http::StatusCode;
+use serde::ser::SerializeMap;
+use serde::{Serialize, Serializer};
+use serde_json::Value;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
@@ -10,6 +13,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::sync::mpsc;
+use uuid::Uuid;
 use weft_model::Object;
 
 /// Lines written at a time.
@@ -48,7 +52,7 @@ impl Writer {
         while records.blocking_recv_many(&mut batch, BATCH) > 0 {
             let mut text = String::new();
             for record in batch.drain(..) {
-                text.push_str(&line(&record).to_string());
+                text.push_str(&line(&record));
                 text.push('\n');
             }
             while let Err(error) = self.write(&text) {
@@ -104,78 +108,122 @@ fn rename(from: &Path, to: &Path) -> io::Result<()> {
     }
 }
 
-fn line(record: &Record) -> Value {
-    let identity = &record.identity;
-    let mut line = json!({
-        "time": record.time,
-        "request_id": record.request_id,
-        "user": identity.user,
-        "user_id": identity.user_id,
-        "project": identity.project_id,
-        "kind": identity.kind.as_str(),
-        "from": record.peer.to_string(),
-        "method": record.method.as_str(),
-        "path": record.path,
-        "status": record.status.map(|status| status.as_u16()),
-        "outcome": match record.status {
-            None => "unknown",
-            Some(status) if status.is_success() => "done",
-            Some(status) if status.is_server_error() => "failed",
-            Some(_) => "refused",
-        },
-        "changes": record.changes.iter().map(change).collect::<Vec<_>>(),
-    });
-    if let Some(message) = &record.message {
-        line["message"] = message.chars().take(MAX_MESSAGE).collect::<String>().into();
-    }
-    line
+/// A record as it is written.
+#[derive(Serialize)]
+struct Line<'a> {
+    time: &'a str,
+    request_id: &'a str,
+    user: &'a str,
+    user_id: Option<&'a str>,
+    project: Option<Uuid>,
+    kind: &'a str,
+    from: String,
+    method: &'a str,
+    path: &'a str,
+    status: Option<u16>,
+    outcome: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message: Option<&'a str>,
+    changes: Vec<Changed<'a>>,
 }
 
-/// An object before and after; of an update, the fields that differ.
-fn change(change: &Change) -> Value {
-    let (mut before, mut after) = (fields(&change.before), fields(&change.after));
-    let operation = match (&change.before, &change.after) {
-        (None, _) => "create",
-        (_, None) => "delete",
-        _ => "update",
+/// One object of a record: before and after; of an update, the fields that differ.
+#[derive(Serialize)]
+struct Changed<'a> {
+    operation: &'a str,
+    #[serde(rename = "type")]
+    object_type: Option<&'a str>,
+    uuid: Option<Uuid>,
+    fq_name: Option<String>,
+    before: Option<Fields<'a>>,
+    after: Option<Fields<'a>>,
+}
+
+/// Properties, and references under the names they have in the interface; without those that are the same in `other`.
+struct Fields<'a> {
+    object: &'a Object,
+    other: Option<&'a Object>,
+}
+
+impl Serialize for Fields<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        for (name, value) in &self.object.props {
+            if self.other.is_none_or(|other| other.props.get(name) != Some(value)) {
+                map.serialize_entry(name, value)?;
+            }
+        }
+        for (to, list) in &self.object.refs {
+            if self.other.is_none_or(|other| other.refs.get(to) != Some(list)) {
+                map.serialize_entry(to.refs_field(), list)?;
+            }
+        }
+        map.end()
+    }
+}
+
+/// The line of a record, without its end. Secrets are masked: of a changed password it is seen that it changed.
+fn line(record: &Record) -> String {
+    let identity = &record.identity;
+    let line = Line {
+        time: &record.time,
+        request_id: &record.request_id,
+        user: &identity.user,
+        user_id: identity.user_id.as_deref(),
+        project: identity.project_id,
+        kind: identity.kind.as_str(),
+        from: record.peer.to_string(),
+        method: record.method.as_str(),
+        path: &record.path,
+        status: record.status.map(|status| status.as_u16()),
+        outcome: outcome(record.status),
+        message: record.message.as_deref().map(beginning),
+        changes: record.changes.iter().map(changed).collect(),
     };
-    if let (Some(before), Some(after)) = (&mut before, &mut after) {
-        let same: Vec<String> = before
-            .iter()
-            .filter(|(name, value)| after.get(*name) == Some(value))
-            .map(|(n, _)| n.clone())
-            .collect();
-        for name in same {
-            before.remove(&name);
-            after.remove(&name);
+    // Everything in a line has a JSON form.
+    let text = serde_json::to_string(&line).unwrap_or_default();
+    if weft_model::secrets::may_have_secrets(&text) { masked(text) } else { text }
+}
+
+fn outcome(status: Option<StatusCode>) -> &'static str {
+    match status {
+        None => "unknown",
+        Some(status) if status.is_success() => "done",
+        Some(status) if status.is_server_error() => "failed",
+        Some(_) => "refused",
+    }
+}
+
+fn beginning(message: &str) -> &str {
+    message.char_indices().nth(MAX_MESSAGE).map_or(message, |(end, _)| &message[..end])
+}
+
+fn changed(change: &Change) -> Changed<'_> {
+    let (before, after) = (change.before.as_ref(), change.after.as_ref());
+    let object = after.or(before);
+    Changed {
+        operation: match (before, after) {
+            (None, _) => "create",
+            (_, None) => "delete",
+            _ => "update",
+        },
+        object_type: object.map(|o| o.object_type.name()),
+        uuid: object.map(|o| o.uuid),
+        fq_name: object.map(|o| o.fq_name.to_string()),
+        before: before.map(|object| Fields { object, other: after }),
+        after: after.map(|object| Fields { object, other: before }),
+    }
+}
+
+/// A line with the secrets of its objects masked.
+fn masked(line: String) -> String {
+    let Ok(mut value) = serde_json::from_str::<Value>(&line) else { return String::new() };
+    for change in value["changes"].as_array_mut().into_iter().flatten() {
+        for side in ["before", "after"] {
+            weft_model::secrets::mask(&mut change[side]);
         }
     }
-    let object = change.after.as_ref().or(change.before.as_ref());
-    // Masked only now: of a changed password it is to be seen that it changed.
-    let masked = |fields: Option<Map<String, Value>>| {
-        let mut value = fields.map_or(Value::Null, Value::Object);
-        weft_model::secrets::mask(&mut value);
-        value
-    };
-    json!({
-        "operation": operation,
-        "type": object.map(|o| o.object_type.name()),
-        "uuid": object.map(|o| o.uuid),
-        "fq_name": object.map(|o| o.fq_name.to_string()),
-        "before": masked(before),
-        "after": masked(after),
-    })
-}
-
-/// Properties, and references under the names they have in the interface.
-fn fields(object: &Option<Object>) -> Option<Map<String, Value>> {
-    let object = object.as_ref()?;
-    let mut fields = object.props.clone();
-    for (to, list) in &object.refs {
-        // References always have a JSON form.
-        fields.insert(to.refs_field().to_owned(), serde_json::to_value(list).unwrap_or_default());
-    }
-    Some(fields)
+    value.to_string()
 }
 
 #[cfg(test)]
