@@ -9,9 +9,8 @@ use crate::error::Refusal;
 use crate::identity::{Access, RequestId};
 use crate::tls::Peer;
 use crate::{ApiError, time};
-use axum::extract::{Request, State};
+use axum::extract::Request;
 use axum::http::{Method, StatusCode};
-use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -146,22 +145,28 @@ fn writes(method: &Method, path: &str) -> bool {
     !reads && !READS.contains(&path) && !path.ends_with(COUNT)
 }
 
-/// Records a write.
-pub(crate) async fn layer(State(access): State<Arc<Access>>, request: Request, next: Next) -> Response {
-    let path = request.uri().path().to_owned();
-    let Some(audit) = access.audit().filter(|_| writes(request.method(), &path)) else {
-        return next.run(request).await;
+/// Does the work of a request, and records it if it is a write.
+pub(crate) async fn recorded<F>(
+    access: &Access,
+    request: Request,
+    work: impl FnOnce(Request) -> F + Send + 'static,
+) -> Response
+where
+    F: Future<Output = Response> + Send + 'static,
+{
+    let Some(audit) = access.audit().filter(|_| writes(request.method(), request.uri().path())) else {
+        return work(request).await;
     };
     let place = match audit.place().await {
         Ok(place) => place,
         Err(refused) => return refused.into_response(),
     };
     let changes = Changes::default();
-    let record = record(&request, path);
+    let record = record(&request);
     let mut line = Line { place: Some(place), record: Some(record), changes: Arc::clone(&changes) };
     // A task of its own: it goes on to the end if the client leaves, so that the line tells what happened.
     let work = tokio::spawn(CHANGES.scope(changes, async move {
-        let response = next.run(request).await;
+        let response = work(request).await;
         if let Some(record) = &mut line.record {
             record.status = Some(response.status());
             record.message = response.extensions().get::<Refusal>().map(|refusal| refusal.0.clone());
@@ -171,7 +176,7 @@ pub(crate) async fn layer(State(access): State<Arc<Access>>, request: Request, n
     work.await.unwrap_or_else(|_| ApiError::internal("the request was not finished").into_response())
 }
 
-fn record(request: &Request, path: String) -> Record {
+fn record(request: &Request) -> Record {
     let extensions = request.extensions();
     let identity = extensions.get::<Arc<Identity>>().cloned();
     Record {
@@ -180,7 +185,7 @@ fn record(request: &Request, path: String) -> Record {
         identity: identity.unwrap_or_else(|| Arc::new(Identity::anonymous())),
         peer: extensions.get::<Peer>().copied().unwrap_or(Peer::Unknown),
         method: request.method().clone(),
-        path,
+        path: request.uri().path().to_owned(),
         status: None,
         message: None,
         changes: Vec::new(),

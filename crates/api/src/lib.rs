@@ -11,6 +11,7 @@ mod authz;
 mod collections;
 mod derived;
 mod discovery;
+mod door;
 mod error;
 mod filter;
 mod hooks;
@@ -69,8 +70,7 @@ pub fn router(state: ApiState) -> Router {
 /// The interface without the layer that establishes identities: a request is refused unless a layer around this one has
 /// put an `Arc<Identity>` into its extensions.
 pub fn routes(state: ApiState) -> Router {
-    let access = Arc::clone(state.access());
-    let guard = from_fn_with_state(state.clone(), authz::guard);
+    let door = from_fn_with_state(state.clone(), door::layer);
     let routes = Router::new()
         .route("/", get(discovery::document))
         .route("/openapi.json", get(openapi::json))
@@ -98,10 +98,8 @@ pub fn routes(state: ApiState) -> Router {
         .route("/{type}/{id}", get(objects::read).put(objects::update).delete(objects::delete))
         .route("/weft/tokens", get(tokens::list).post(tokens::create))
         .route("/weft/tokens/{id}", delete(tokens::revoke))
-        .layer(guard)
-        .layer(from_fn_with_state(access, audit::layer));
-    // Nothing of a body is read before it is known who sends it.
-    whole_bodies(routes.with_state(state), Limits::default().body)
+        .layer(door);
+    routes.with_state(state)
 }
 
 /// Actions beside those on names, references and elements.

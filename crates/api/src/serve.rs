@@ -150,10 +150,18 @@ impl Service<hyper::Request<Incoming>> for WithPeer {
     }
 }
 
-/// Reads the body before anything else is done, and not for longer than allowed.
+/// Reads the body before anything else is done.
 async fn whole_body(State(patience): State<Duration>, request: Request, next: Next) -> Response {
+    match whole(request, patience).await {
+        Ok(request) => next.run(request).await,
+        Err(refused) => refused,
+    }
+}
+
+/// The request with its whole body, which is not waited for longer than that; or why it is refused.
+pub(crate) async fn whole(request: Request, patience: Duration) -> Result<Request, Response> {
     if request.body().is_end_stream() {
-        return next.run(request).await;
+        return Ok(request);
     }
     let (parts, body) = request.into_parts();
     let too_long = || {
@@ -161,15 +169,17 @@ async fn whole_body(State(patience): State<Duration>, request: Request, next: Ne
         ApiError { status: StatusCode::PAYLOAD_TOO_LARGE, message }.into_response()
     };
     if body.size_hint().lower() > MAX_BODY_BYTES as u64 {
-        return too_long();
+        return Err(too_long());
     }
     match tokio::time::timeout(patience, Limited::new(body, MAX_BODY_BYTES).collect()).await {
-        Ok(Ok(whole)) => next.run(Request::from_parts(parts, Body::from(whole.to_bytes()))).await,
-        Ok(Err(error)) if error.is::<LengthLimitError>() => too_long(),
-        Ok(Err(error)) => ApiError::bad_request(format!("the body was not read: {error}")).into_response(),
+        Ok(Ok(whole)) => Ok(Request::from_parts(parts, Body::from(whole.to_bytes()))),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_long()),
+        Ok(Err(error)) => {
+            Err(ApiError::bad_request(format!("the body was not read: {error}")).into_response())
+        }
         Err(_) => {
             let message = format!("the body did not arrive within {patience:?}");
-            ApiError { status: StatusCode::REQUEST_TIMEOUT, message }.into_response()
+            Err(ApiError { status: StatusCode::REQUEST_TIMEOUT, message }.into_response())
         }
     }
 }

@@ -46,7 +46,7 @@ impl Caller {
     /// # Errors
     /// If the store can not be read.
     pub(crate) async fn of(state: &ApiState, identity: &Arc<Identity>) -> Result<Self, ApiError> {
-        let authz = state.authz();
+        let authz = state.policy().configured();
         let mut scope = Scope { project: identity.project_id, domain: identity.domain_id };
         let all = |scope| Self(Arc::new(Inner { limits: None, scope, identity: Arc::clone(identity) }));
         if identity.is_admin(&authz.cloud_admin_role) {

@@ -3,10 +3,8 @@
 use super::{Caller, Operation};
 use crate::{ApiError, ApiState, MAX_BODY_BYTES, parse};
 use axum::body::Body;
-use axum::extract::{Request, State};
+use axum::extract::Request;
 use axum::http::Method;
-use axum::middleware::Next;
-use axum::response::{IntoResponse, Response};
 use std::sync::Arc;
 use weft_auth::Identity;
 use weft_model::ObjectType;
@@ -29,14 +27,10 @@ const CHECKED: &[&str] = &[
 const NAMED: &[&str] = &["fqname-to-id", "id-to-fqname", "useragent-kv"];
 
 /// Gives the request its [`Caller`], or refuses it.
-pub(crate) async fn guard(State(state): State<ApiState>, request: Request, next: Next) -> Response {
-    match admit(&state, request).await {
-        Ok(request) => next.run(request).await,
-        Err(error) => error.into_response(),
-    }
-}
-
-async fn admit(state: &ApiState, mut request: Request) -> Result<Request, ApiError> {
+///
+/// # Errors
+/// 401 if nobody said who makes it, 403 if mode or rules do not allow it.
+pub(crate) async fn admit(state: &ApiState, mut request: Request) -> Result<Request, ApiError> {
     let identity = request.extensions().get::<Arc<Identity>>().cloned();
     let identity = identity.ok_or_else(|| ApiError::unauthorized("nobody said who makes this request"))?;
     let caller = Caller::of(state, &identity).await?;

@@ -24,7 +24,7 @@ mod tests;
 mod visibility;
 
 pub(crate) use caller::Caller;
-pub(crate) use guard::guard;
+pub(crate) use guard::admit;
 pub(crate) use ownership::{complete, update};
 pub(crate) use perms::{Access, rendered, write as write_perms2};
 pub(crate) use policy::Policy;

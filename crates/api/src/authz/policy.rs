@@ -53,7 +53,7 @@ struct Shared {
 /// The policy of a service.
 #[derive(Default)]
 pub(crate) struct Policy {
-    configured: RwLock<Authz>,
+    configured: RwLock<Arc<Authz>>,
     shared: Arc<Shared>,
     task: OnceCell<tokio::task::JoinHandle<()>>,
 }
@@ -67,12 +67,12 @@ impl Drop for Policy {
 }
 
 impl Policy {
-    pub(crate) fn configured(&self) -> Authz {
-        self.configured.read().unwrap_or_else(PoisonError::into_inner).clone()
+    pub(crate) fn configured(&self) -> Arc<Authz> {
+        Arc::clone(&self.configured.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     pub(crate) fn configure(&self, authz: Authz) {
-        *self.configured.write().unwrap_or_else(PoisonError::into_inner) = authz;
+        *self.configured.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(authz);
         self.shared.generation.fetch_add(1, Ordering::AcqRel);
     }
 
