@@ -1,10 +1,12 @@
 //! The single writer: a thread that applies transactions in order and makes many durable with one fsync.
 //!
 //! While the disk is busy with one group, the next collects in the queue; so the more clients write at once, the
-//! larger the groups. A transaction is answered only after its group is in the log on disk and visible to readers and
-//! watchers; no reader sees it before it is in the log.
+//! larger the groups. When many write, a group is waited for a little while more of them come: on a fast disk it would
+//! else be of a few, and each group costs the processor as much as some transactions. A transaction is answered only after
+//! its group is in the log on disk and visible to readers and watchers; no reader sees it before it is in the log.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -19,11 +21,19 @@ use crate::{Compare, Condition, Event, EventKind, Op, Revision, StoreError, Txn,
 const GROUP_TXNS: usize = 512;
 /// Bytes of keys and values after which no more transactions join a group.
 const GROUP_BYTES: usize = 2 << 20;
+/// Transactions in the last group from which on the next one is waited for.
+const CROWD: usize = 4;
+/// Longest wait for a group.
+const GATHER: Duration = Duration::from_millis(1);
+/// The wait ends when nobody came for so long.
+const GATHER_STEP: Duration = Duration::from_micros(200);
+
+type Reply = oneshot::Sender<Result<TxnResult, StoreError>>;
 
 /// A transaction with its way back.
 pub(super) struct Job {
     pub(super) txn: Txn,
-    pub(super) reply: oneshot::Sender<Result<TxnResult, StoreError>>,
+    pub(super) reply: Reply,
 }
 
 /// What became of a group.
@@ -40,6 +50,8 @@ pub(super) struct Writer {
     /// The newest revision.
     revision: Revision,
     newest: watch::Sender<Revision>,
+    /// Transactions in the last group.
+    crowd: usize,
     /// Why nothing can be written any more.
     broken: Option<String>,
 }
@@ -52,19 +64,22 @@ impl Writer {
         revision: Revision,
         newest: watch::Sender<Revision>,
     ) -> Self {
-        Self { inner, log, flusher, revision, newest, broken: None }
+        Self { inner, log, flusher, revision, newest, crowd: 0, broken: None }
     }
 
     /// Runs until every sender of `jobs` is gone.
     pub(super) fn run(mut self, mut jobs: mpsc::Receiver<Job>) {
         while let Some(first) = jobs.blocking_recv() {
-            let group = collect(first, &mut jobs);
-            match self.commit(&group) {
-                Ok(done) => self.answer(group, done),
+            self.gather(&jobs);
+            let (group, replies): (Vec<Txn>, Vec<Reply>) =
+                collect(first, &mut jobs).into_iter().map(|job| (job.txn, job.reply)).unzip();
+            self.crowd = group.len();
+            match self.commit(group) {
+                Ok(done) => self.answer(replies, done),
                 Err(error) => {
-                    tracing::error!(%error, transactions = group.len(), "group of transactions failed");
-                    for job in group {
-                        let _ = job.reply.send(Err(StoreError::Unavailable(error.to_string())));
+                    tracing::error!(%error, transactions = replies.len(), "group of transactions failed");
+                    for reply in replies {
+                        let _ = reply.send(Err(StoreError::Unavailable(error.to_string())));
                     }
                 }
             }
@@ -80,18 +95,33 @@ impl Writer {
         self.flusher.finish();
     }
 
-    fn answer(&self, group: Vec<Job>, done: Committed) {
+    /// Lets more transactions come, if many do.
+    fn gather(&self, jobs: &mpsc::Receiver<Job>) {
+        if self.crowd < CROWD {
+            return;
+        }
+        let (begin, mut before) = (Instant::now(), 0);
+        while jobs.len() < GROUP_TXNS && begin.elapsed() < GATHER {
+            std::thread::sleep(GATHER_STEP);
+            if jobs.len() == before {
+                return;
+            }
+            before = jobs.len();
+        }
+    }
+
+    fn answer(&self, replies: Vec<Reply>, done: Committed) {
         if !done.batches.is_empty() {
             self.inner.recent.push(Arc::new(done.batches));
             self.newest.send_replace(self.revision);
         }
-        for (job, outcome) in group.into_iter().zip(done.outcomes) {
+        for (reply, outcome) in replies.into_iter().zip(done.outcomes) {
             // The caller may have gone; the transaction stands all the same.
-            let _ = job.reply.send(Ok(outcome));
+            let _ = reply.send(Ok(outcome));
         }
     }
 
-    fn commit(&mut self, group: &[Job]) -> Result<Committed, StoreError> {
+    fn commit(&mut self, group: Vec<Txn>) -> Result<Committed, StoreError> {
         if let Some(why) = &self.broken {
             return Err(StoreError::Unavailable(why.clone()));
         }
@@ -100,8 +130,8 @@ impl Writer {
         let layers = self.inner.layers();
         let table = layers.table();
         let mut state = Pending { rows: Rows::new(), revision: self.revision, layers: &layers, table };
-        for job in group {
-            outcomes.push(state.apply(&job.txn, &mut batches)?);
+        for txn in group {
+            outcomes.push(state.apply(txn, &mut batches)?);
         }
         let Pending { rows, revision, .. } = state;
         drop(layers);
@@ -156,27 +186,24 @@ impl Pending<'_> {
         }
     }
 
-    fn apply(&mut self, txn: &Txn, batches: &mut Vec<WatchBatch>) -> Result<TxnResult, StoreError> {
-        for compare in &txn.compare {
-            if !self.holds(compare)? {
-                return Ok(TxnResult::Conflict { key: compare.key.clone() });
+    fn apply(&mut self, txn: Txn, batches: &mut Vec<WatchBatch>) -> Result<TxnResult, StoreError> {
+        for compare in txn.compare {
+            if !self.holds(&compare)? {
+                return Ok(TxnResult::Conflict { key: compare.key });
             }
         }
         let revision = self.revision + 1;
         let mut events = Vec::with_capacity(txn.ops.len());
-        for op in &txn.ops {
-            let (key, value) = match op {
-                Op::Put { key, value } => {
-                    events.push(Event { key: key.clone(), kind: EventKind::Put(value.clone()) });
-                    (key, Some(value.clone()))
-                }
+        for op in txn.ops {
+            let (key, kind, value) = match op {
+                Op::Put { key, value } => (key, EventKind::Put(value.clone()), Some(value)),
                 Op::Delete { key } => {
-                    let Some(previous) = self.row(key)?.and_then(|row| row.value) else { continue };
-                    events.push(Event { key: key.clone(), kind: EventKind::Delete { previous } });
-                    (key, None)
+                    let Some(previous) = self.row(&key)?.and_then(|row| row.value) else { continue };
+                    (key, EventKind::Delete { previous }, None)
                 }
             };
             self.rows.insert(key.as_str().into(), Row { revision, value });
+            events.push(Event { key, kind });
         }
         if !events.is_empty() {
             self.revision = revision;
