@@ -1,6 +1,7 @@
 //! Names of object types: display, parsing, JSON.
 
 use crate::{ModelError, ObjectType};
+use serde::de::Visitor;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::collections::HashMap;
 use std::fmt;
@@ -44,7 +45,21 @@ impl Serialize for ObjectType {
 
 impl<'de> Deserialize<'de> for ObjectType {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        text.parse().map_err(serde::de::Error::custom)
+        deserializer.deserialize_str(Name)
+    }
+}
+
+/// Reads a name where it stands: every object that is read has several.
+struct Name;
+
+impl Visitor<'_> for Name {
+    type Value = ObjectType;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the name of an object type")
+    }
+
+    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<ObjectType, E> {
+        text.parse().map_err(E::custom)
     }
 }

@@ -21,6 +21,7 @@ use std::str::FromStr;
 
 use bytes::Bytes;
 use uuid::Uuid;
+use uuid::fmt::Hyphenated;
 use weft_model::{FqName, Object, ObjectType};
 
 use crate::{Op, StoreError};
@@ -31,14 +32,29 @@ pub const OBJECTS: &str = "obj/";
 /// Prefix of all names.
 pub const NAMES: &str = "fq/";
 
+/// Room for a uuid as text. Keys are put together in one piece: a write makes some twenty of them.
+fn buffer() -> [u8; Hyphenated::LENGTH] {
+    [0; Hyphenated::LENGTH]
+}
+
+fn text(uuid: Uuid, buffer: &mut [u8; Hyphenated::LENGTH]) -> &str {
+    uuid.as_hyphenated().encode_lower(buffer)
+}
+
+fn member_key(kind: &str, holder: (ObjectType, Uuid), member: (ObjectType, Uuid)) -> String {
+    let (holder_id, member_id) = (&mut buffer(), &mut buffer());
+    let (holder_id, member_id) = (text(holder.1, holder_id), text(member.1, member_id));
+    [kind, holder.0.name(), "/", holder_id, "/", member.0.name(), "/", member_id].concat()
+}
+
 /// Where an object is stored.
 pub fn object_key(object_type: ObjectType, uuid: Uuid) -> String {
-    format!("{OBJECTS}{}/{}", object_type.name(), uuid.as_hyphenated())
+    [OBJECTS, object_type.name(), "/", text(uuid, &mut buffer())].concat()
 }
 
 /// Prefix of all objects of a type.
 pub fn object_prefix(object_type: ObjectType) -> String {
-    format!("{OBJECTS}{}/", object_type.name())
+    [OBJECTS, object_type.name(), "/"].concat()
 }
 
 /// The reverse of [`object_key`]; `None` for any other key.
@@ -59,33 +75,33 @@ pub fn fq_prefix(object_type: ObjectType) -> String {
 
 /// Where the type of a uuid is stored.
 pub fn id_key(uuid: Uuid) -> String {
-    format!("id/{}", uuid.as_hyphenated())
+    ["id/", text(uuid, &mut buffer())].concat()
 }
 
 /// Prefix of the children of an object.
 pub fn children_prefix(object_type: ObjectType, uuid: Uuid) -> String {
-    format!("child/{}/{}/", object_type.name(), uuid.as_hyphenated())
+    ["child/", object_type.name(), "/", text(uuid, &mut buffer()), "/"].concat()
 }
 
 /// The row that says `child` is a child of `parent`.
 pub fn child_key(parent: (ObjectType, Uuid), child: (ObjectType, Uuid)) -> String {
-    format!("{}{}/{}", children_prefix(parent.0, parent.1), child.0.name(), child.1.as_hyphenated())
+    member_key("child/", parent, child)
 }
 
 /// Prefix of the back references of an object.
 pub fn back_refs_prefix(object_type: ObjectType, uuid: Uuid) -> String {
-    format!("ref/{}/{}/", object_type.name(), uuid.as_hyphenated())
+    ["ref/", object_type.name(), "/", text(uuid, &mut buffer()), "/"].concat()
 }
 
 /// The row that says `from` refers to `to`.
 pub fn back_ref_key(to: (ObjectType, Uuid), from: (ObjectType, Uuid)) -> String {
-    format!("{}{}/{}", back_refs_prefix(to.0, to.1), from.0.name(), from.1.as_hyphenated())
+    member_key("ref/", to, from)
 }
 
 /// The row that every new child of an object, and every new reference to it, rewrites. Who deletes the object (or takes
 /// away what its users rely on) compares it with what was read before the users were counted.
 pub fn link_key(uuid: Uuid) -> String {
-    format!("link/{}", uuid.as_hyphenated())
+    ["link/", text(uuid, &mut buffer())].concat()
 }
 
 /// The object a [`child_key`] or [`back_ref_key`] ends with.
