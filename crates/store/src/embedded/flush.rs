@@ -19,14 +19,16 @@ const RETRY: Duration = Duration::from_secs(1);
 const MOST: usize = 3;
 
 /// What the flusher has come to.
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct Progress {
     /// Why the tables could not be written the last time.
     failed: Option<String>,
+    /// Whether what fails is waited out: while the store is open, not while it is being opened or closed.
+    patient: bool,
 }
 
 /// Said and waited for by the writer and the flusher.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub(super) struct Gate {
     progress: Mutex<Progress>,
     changed: Condvar,
@@ -37,10 +39,39 @@ impl Gate {
         self.progress.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn turned(&self, outcome: Result<(), StoreError>) {
+    pub(super) fn turned(&self, outcome: Result<(), StoreError>) {
         let mut progress = self.progress();
         progress.failed = outcome.err().map(|error| error.to_string());
         self.changed.notify_all();
+    }
+
+    /// The store is open, or about to be closed.
+    fn set_patient(&self, patient: bool) {
+        self.progress().patient = patient;
+        self.changed.notify_all();
+    }
+
+    /// The tables' file could not be written: returns after a while, and whether to try again.
+    pub(super) fn wait_and_retry(&self, error: &std::io::Error) -> bool {
+        let mut progress = self.progress();
+        if progress.patient {
+            progress.failed = Some(format!("{error}; tried again until it succeeds"));
+            self.changed.notify_all();
+            let waited = self.changed.wait_timeout_while(progress, RETRY, |progress| progress.patient);
+            progress = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+        progress.patient
+    }
+
+    /// The tables' file cannot be used any more: returns when the store is closed.
+    pub(super) fn wait_for_end(&self, error: &std::io::Error) {
+        let mut progress = self.progress();
+        if progress.patient {
+            progress.failed = Some(format!("{error}; open the store anew (restart)"));
+            self.changed.notify_all();
+            let waited = self.changed.wait_while(progress, |progress| progress.patient);
+            drop(waited.unwrap_or_else(PoisonError::into_inner));
+        }
     }
 }
 
@@ -48,17 +79,20 @@ impl Gate {
 pub(super) struct Flusher {
     wake: SyncSender<()>,
     thread: JoinHandle<()>,
+    gate: Arc<Gate>,
 }
 
 impl Flusher {
     pub(super) fn start(inner: Arc<Inner>, durable: Revision) -> Result<Self, StoreError> {
         // One call waiting is enough: whatever is there by then is written.
         let (wake, calls) = sync_channel(1);
+        let gate = Arc::clone(&inner.gate);
         let thread = std::thread::Builder::new()
             .name("weft-tables".into())
             .spawn(move || run(&inner, &calls, durable))
             .map_err(|e| StoreError::Unavailable(e.to_string()))?;
-        Ok(Self { wake, thread })
+        gate.set_patient(true);
+        Ok(Self { wake, thread, gate })
     }
 
     /// Asks for the tables to be written.
@@ -71,13 +105,13 @@ impl Flusher {
     /// Waits while there is too much in memory.
     ///
     /// # Errors
-    /// If the tables cannot be written.
+    /// [`StoreError::Refused`] if the tables cannot be written.
     pub(super) fn keep_up(&self, inner: &Inner) -> Result<(), StoreError> {
         while inner.layers().bytes() > MOST * inner.options.memory_bytes {
             self.wake();
             let progress = inner.gate.progress();
             if let Some(why) = &progress.failed {
-                return Err(StoreError::Unavailable(format!("the tables cannot be written: {why}")));
+                return Err(StoreError::Refused(format!("the tables cannot be written: {why}")));
             }
             let waited = inner.gate.changed.wait_timeout(progress, RETRY);
             drop(waited.unwrap_or_else(PoisonError::into_inner));
@@ -87,6 +121,7 @@ impl Flusher {
 
     /// Writes what is left and ends.
     pub(super) fn finish(self) {
+        self.gate.set_patient(false);
         drop(self.wake);
         // It only fails if the flusher panicked; the log has everything.
         let _ = self.thread.join();
@@ -135,7 +170,9 @@ fn flush(inner: &Inner) -> Result<Revision, StoreError> {
     write(inner, &rows, revision)?;
     let table = open_table(&inner.database)?;
     inner.layers_mut().settle(table);
-    inner.log.trim(&inner.options, revision)?;
+    if let Err(error) = inner.log.trim(&inner.options, revision) {
+        tracing::warn!(%error, "the log keeps more than its bounds");
+    }
     Ok(revision)
 }
 

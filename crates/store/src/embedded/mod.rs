@@ -4,6 +4,7 @@
 //! change log (log.rs), which watchers follow (watch.rs). The newest rows are in memory (layers.rs) and are moved to the
 //! tables, many at a time, by another thread (flush.rs). Reads look into both and never wait for the disk's writes (ADR 0051).
 
+mod file;
 mod flush;
 mod layers;
 mod lock;
@@ -81,7 +82,7 @@ struct Inner {
     /// The newest state whose changes are durable.
     layers: RwLock<Layers>,
     database: Database,
-    gate: flush::Gate,
+    gate: Arc<flush::Gate>,
     log: Log,
     options: EmbeddedOptions,
     recent: watch::Recent,
@@ -110,10 +111,8 @@ impl EmbeddedStore {
         std::fs::create_dir_all(dir).map_err(|e| path_error(dir, &e))?;
         let lock = lock::lock(dir)?;
         create_if_missing(dir)?;
-        let database = redb::Builder::new()
-            .set_cache_size(options.cache_bytes)
-            .open(dir.join(DATABASE))
-            .map_err(storage)?;
+        let gate = Arc::new(flush::Gate::default());
+        let database = file::open(&dir.join(DATABASE), options.cache_bytes, &gate)?;
         let durable = durable_revision(&database.begin_read().map_err(storage)?)?;
         let (log, appender, missing) = Log::open(dir, durable)?;
         let revision = missing.last().map_or(durable, |batch| batch.revision);
@@ -122,7 +121,7 @@ impl EmbeddedStore {
             tracing::info!(transactions = missing.len(), "taken from the log after an unclean end");
             layers.extend(rows_of(missing), revision);
         }
-        let (layers, gate) = (RwLock::new(layers), flush::Gate::default());
+        let layers = RwLock::new(layers);
         let recent = watch::Recent::default();
         let inner = Arc::new(Inner { layers, database, gate, log, options, recent, _lock: lock });
         let (jobs, receiver) = mpsc::channel(QUEUE);
@@ -163,18 +162,26 @@ fn create_if_missing(dir: &Path) -> Result<(), StoreError> {
         Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(path_error(&unfinished, &e)),
         _ => {}
     }
-    let database = Database::create(&unfinished).map_err(storage)?;
+    initialise(&unfinished).map_err(|error| match error {
+        StoreError::Unavailable(what) => StoreError::Unavailable(format!("{}: {what}", unfinished.display())),
+        error => error,
+    })?;
+    std::fs::rename(&unfinished, &path).map_err(|e| path_error(&path, &e))?;
+    // The directory entries must be as durable as what the file will hold.
+    sync_directory(dir)?;
+    dir.parent().filter(|parent| !parent.as_os_str().is_empty()).map_or(Ok(()), sync_directory)
+}
+
+/// Makes a database of a store that was never written.
+fn initialise(path: &Path) -> Result<(), StoreError> {
+    let database = Database::create(path).map_err(storage)?;
     let transaction = database.begin_write().map_err(storage)?;
     transaction.open_table(DATA).map_err(storage)?;
     let mut state = transaction.open_table(STATE).map_err(storage)?;
     state.insert(0, state_row(0)).map_err(storage)?;
     drop(state);
     transaction.commit().map_err(storage)?;
-    database.close().map_err(storage)?;
-    std::fs::rename(&unfinished, &path).map_err(|e| path_error(&path, &e))?;
-    // The directory entries must be as durable as what the file will hold.
-    sync_directory(dir)?;
-    dir.parent().filter(|parent| !parent.as_os_str().is_empty()).map_or(Ok(()), sync_directory)
+    database.close().map_err(storage)
 }
 
 fn sync_directory(dir: &Path) -> Result<(), StoreError> {

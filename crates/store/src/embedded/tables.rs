@@ -38,6 +38,10 @@ pub(super) fn durable_revision(transaction: &ReadTransaction) -> Result<Revision
 pub(super) fn storage(error: impl Into<redb::Error>) -> StoreError {
     match error.into() {
         redb::Error::Corrupted(what) => StoreError::Corrupt(what),
+        redb::Error::PreviousIo => StoreError::Unavailable(
+            "the tables cannot be used after an earlier error of their file: open the store anew (restart)"
+                .into(),
+        ),
         error => StoreError::Unavailable(error.to_string()),
     }
 }
