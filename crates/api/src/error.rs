@@ -95,7 +95,7 @@ impl From<StoreError> for ApiError {
         match error {
             StoreError::TooLarge { .. } => Self::new(StatusCode::PAYLOAD_TOO_LARGE, error.to_string()),
             StoreError::InvalidTxn(_) => Self::bad_request(error.to_string()),
-            StoreError::Unavailable(_) => Self::unavailable(error.to_string()),
+            StoreError::Unavailable(_) | StoreError::Refused(_) => Self::unavailable(error.to_string()),
             other => Self::internal(other.to_string()),
         }
     }

@@ -68,7 +68,7 @@ pub enum StoreError {
         /// What is wrong with it.
         what: String,
     },
-    /// The server of the store looked at the request and refused it: nothing was done, and it will not be later.
+    /// The store, or its server, refused the request: nothing was done, and it will not be later.
     #[error("the store refused: {0}")]
     Refused(String),
     /// Something in the store is not what was written.

@@ -104,7 +104,8 @@ pub trait Store: Send + Sync + 'static {
     ///
     /// # Errors
     /// [`StoreError::InvalidTxn`] for an empty or over-long key or a key written twice, [`StoreError::TooLarge`] for
-    /// one beyond [`Store::limits`]: nothing was done. [`StoreError::Unavailable`]: the outcome is unknown.
+    /// one beyond [`Store::limits`], [`StoreError::Refused`] if it cannot be written (a full disk; the next may be):
+    /// nothing was done. [`StoreError::Unavailable`]: the outcome is unknown.
     fn txn(&self, txn: Txn) -> BoxFuture<'_, Result<TxnResult, StoreError>>;
 
     /// A stream of all changes to keys that start with `prefix` committed *after* revision `from` (exclusive: pass

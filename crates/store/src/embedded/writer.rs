@@ -79,11 +79,12 @@ impl Writer {
                 Err(error) => {
                     tracing::error!(%error, transactions = replies.len(), "group of transactions failed");
                     for reply in replies {
-                        let _ = reply.send(Err(StoreError::Unavailable(error.to_string())));
+                        let _ = reply.send(Err(told(&error)));
                     }
                 }
             }
-            if self.log.full(&self.inner.log, &self.inner.options, self.revision) {
+            // A log that is broken ends with a record of which nobody knows; none may come after it.
+            if self.broken.is_none() && self.log.full(&self.inner.log, &self.inner.options, self.revision) {
                 if let Err(error) = self.log.rotate(&self.inner.log, self.revision) {
                     tracing::error!(%error, "the log grows: its next segment cannot be begun");
                 }
@@ -123,7 +124,7 @@ impl Writer {
 
     fn commit(&mut self, group: Vec<Txn>) -> Result<Committed, StoreError> {
         if let Some(why) = &self.broken {
-            return Err(StoreError::Unavailable(why.clone()));
+            return Err(StoreError::Refused(why.clone()));
         }
         self.flusher.keep_up(&self.inner)?;
         let (mut outcomes, mut batches) = (Vec::with_capacity(group.len()), Vec::new());
@@ -131,14 +132,14 @@ impl Writer {
         let table = layers.table();
         let mut state = Pending { rows: Rows::new(), revision: self.revision, layers: &layers, table };
         for txn in group {
-            outcomes.push(state.apply(txn, &mut batches)?);
+            outcomes.push(state.apply(txn, &mut batches).map_err(refused)?);
         }
         let Pending { rows, revision, .. } = state;
         drop(layers);
         if !batches.is_empty() {
             match self.log.append(&self.inner.log, &record::encode(&batches)?) {
                 Ok(()) => {}
-                Err(AppendError::Refused(error)) => return Err(error),
+                Err(AppendError::Refused(error)) => return Err(refused(error)),
                 Err(AppendError::Broken(error)) => return Err(self.breaks(error)),
             }
             self.inner.layers_mut().extend(rows, revision);
@@ -148,8 +149,33 @@ impl Writer {
     }
 
     fn breaks(&mut self, error: StoreError) -> StoreError {
-        self.broken = Some(format!("{error}; nothing is written until the store is opened anew"));
+        self.broken =
+            Some(format!("{}; nothing is written until the store is opened anew (restart)", cause(&error)));
         error
+    }
+}
+
+fn cause(error: &StoreError) -> String {
+    match error {
+        StoreError::Unavailable(what) | StoreError::Refused(what) => what.clone(),
+        other => other.to_string(),
+    }
+}
+
+/// An error before anything was written: the transactions are not there and will not be.
+fn refused(error: StoreError) -> StoreError {
+    match error {
+        StoreError::Unavailable(what) => StoreError::Refused(what),
+        error => error,
+    }
+}
+
+/// What each caller of a group that failed is told.
+fn told(error: &StoreError) -> StoreError {
+    match error {
+        StoreError::Unavailable(what) => StoreError::Unavailable(what.clone()),
+        StoreError::Corrupt(what) => StoreError::Corrupt(what.clone()),
+        other => StoreError::Refused(cause(other)),
     }
 }
 
