@@ -60,6 +60,7 @@ impl Log {
         std::fs::create_dir_all(&dir).map_err(|e| path_error(&dir, &e))?;
         sync_directory(parent)?;
         let mut segments = list(&dir)?;
+        discard_empty(&dir, &mut segments)?;
         let (missing, reached) = recover(&dir, &segments, durable)?;
         if segments.is_empty() || reached < durable {
             // Not the log of these tables any more: there is nothing after them in it.
@@ -85,8 +86,16 @@ impl Log {
 
     /// Removes the oldest segments beyond the bounds; the tables are at `durable`.
     pub(super) fn trim(&self, options: &EmbeddedOptions, durable: Revision) -> Result<(), StoreError> {
-        let gone = trim(&mut self.segments(), options, durable);
-        gone.into_iter().try_for_each(|segment| remove(&self.dir, segment.first))
+        let mut gone = trim(&mut self.segments(), options, durable).into_iter();
+        while let Some(segment) = gone.next() {
+            if let Err(error) = remove(&self.dir, segment.first) {
+                // They stay known, so that no later ones go before them: a log with a gap could not be read.
+                let mut segments = self.segments();
+                gone.rev().chain([segment]).for_each(|segment| segments.push_front(segment));
+                return Err(error);
+            }
+        }
+        Ok(())
     }
 
     /// The next few groups after `seen`, which was passed to readers; `newest` was, too, and is greater.
@@ -179,6 +188,18 @@ fn list(dir: &Path) -> Result<VecDeque<Segment>, StoreError> {
     Ok(segments.into())
 }
 
+/// Removes segments that hold nothing, unless there is no other. The newest may be empty because it was just begun, any other
+/// because it could not be: the log went on before it, and it would seem to be its end.
+fn discard_empty(dir: &Path, segments: &mut VecDeque<Segment>) -> Result<(), StoreError> {
+    let newest = segments.back().copied();
+    let (empty, held) = segments.drain(..).partition::<VecDeque<_>, _>(|segment| segment.bytes == 0);
+    let kept = newest.filter(|_| held.is_empty());
+    *segments = held;
+    segments.extend(kept);
+    let gone = empty.iter().filter(|segment| kept.is_none_or(|kept| kept.first != segment.first));
+    gone.map(|segment| remove(dir, segment.first)).collect()
+}
+
 /// What the log holds after a revision, and the revision it reaches. A record at its very end that is not whole was never
 /// acknowledged: it is cut off.
 fn recover(
@@ -196,7 +217,12 @@ fn recover(
         let whole = Bytes::from(std::fs::read(&path).map_err(|e| path_error(&path, &e))?);
         let mut rest = whole.clone();
         reached = segment.first.saturating_sub(1);
+        let (mut lacking, mut at) = (None, 0);
         while let Some(group) = record::take(&mut rest)? {
+            if group.last().is_some_and(|batch| batch.revision > durable) {
+                lacking = lacking.or(Some(at));
+            }
+            at = whole.len() - rest.len();
             for batch in group {
                 if batch.revision != reached + 1 {
                     let what = format!("{}: revision {} after {reached}", path.display(), batch.revision);
@@ -209,12 +235,15 @@ fn recover(
             }
         }
         if !rest.is_empty() {
-            let offset = (whole.len() - rest.len()) as u64;
+            let offset = at as u64;
             if next.is_some() || followed(rest)? {
                 return Err(StoreError::Corrupt(format!("{}: record at byte {offset}", path.display())));
             }
             tracing::warn!(file = %path.display(), offset, "the last record of the log is not whole: cut off");
             cut(&path, offset)?;
+        }
+        if let Some(lacking) = lacking.filter(|_| next.is_none()) {
+            write_again(&path, &whole[lacking..at], lacking as u64)?;
         }
     }
     match missing.first() {
@@ -241,6 +270,14 @@ fn cut(path: &Path, length: u64) -> Result<(), StoreError> {
     let file = OpenOptions::new().write(true).open(path);
     let cut = file.and_then(|file| file.set_len(length).and_then(|()| file.sync_all()));
     cut.map_err(|e| path_error(path, &e))
+}
+
+/// Writes to disk what was read from a file: after an fsync that failed it may be in the kernel's memory only, and no later
+/// fsync would write it.
+fn write_again(path: &Path, bytes: &[u8], offset: u64) -> Result<(), StoreError> {
+    let file = OpenOptions::new().write(true).open(path);
+    let written = file.and_then(|file| file.write_all_at(bytes, offset).and_then(|()| file.sync_data()));
+    written.map_err(|e| path_error(path, &e))
 }
 
 /// The writer's end of the newest segment.
@@ -295,8 +332,14 @@ impl Appender {
     /// Begins another segment after `revision`.
     pub(super) fn rotate(&mut self, log: &Log, revision: Revision) -> Result<(), StoreError> {
         let first = revision + 1;
-        create(&log.dir, first)?;
-        *self = Self::open(path(&log.dir, first))?;
+        match create(&log.dir, first).and_then(|()| Self::open(path(&log.dir, first))) {
+            Ok(begun) => *self = begun,
+            Err(error) => {
+                // The log goes on before it. If it stays, the next opening removes it.
+                let _ = remove(&log.dir, first);
+                return Err(error);
+            }
+        }
         log.segments().push_back(Segment { first, bytes: 0 });
         Ok(())
     }
