@@ -29,8 +29,10 @@ pub(super) fn lock(dir: &Path) -> Result<File, StoreError> {
         }
         Err(TryLockError::Error(e)) => return Err(unavailable(e)),
     }
-    file.set_len(0).map_err(unavailable)?;
-    file.rewind().map_err(unavailable)?;
-    writeln!(file, "{}", std::process::id()).map_err(unavailable)?;
+    // Who it is only makes a message better: a full disk must not keep the store from being read.
+    let pid = format!("{}\n", std::process::id());
+    let written = file.rewind().and_then(|()| file.write_all(pid.as_bytes()));
+    let length = if written.is_ok() { pid.len() as u64 } else { 0 };
+    file.set_len(length).map_err(unavailable)?;
     Ok(file)
 }
