@@ -49,18 +49,18 @@ impl TablesFile {
 
     /// Repeats `call` until it succeeds or the store is closed.
     fn insist(&self, call: impl Fn(&File) -> io::Result<()>) -> io::Result<()> {
-        let mut failed = false;
+        let mut times = 0;
         while let Err(error) = call(&self.file) {
             let error = self.named(&error);
-            if !failed {
+            if times == 0 {
                 tracing::error!(%error, "the tables cannot be written: tried again until they can");
             }
-            failed = true;
-            if !self.gate.wait_and_retry(&error) {
+            if !self.gate.wait_and_retry(&error, times) {
                 return Err(error);
             }
+            times += 1;
         }
-        if failed {
+        if times > 0 {
             tracing::warn!(path = %self.path.display(), "the tables are written again");
             self.gate.turned(Ok(()));
         }

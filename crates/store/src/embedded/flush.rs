@@ -15,6 +15,8 @@ use crate::{Revision, StoreError};
 const IDLE: Duration = Duration::from_secs(5);
 /// Pause after the tables could not be written.
 const RETRY: Duration = Duration::from_secs(1);
+/// Pause after a write of their file failed for the first time; it doubles up to [`RETRY`].
+const FIRST_RETRY: Duration = Duration::from_millis(5);
 /// Times the bytes of rows in memory that there should be, beyond which writers wait for the tables.
 const MOST: usize = 3;
 
@@ -51,16 +53,18 @@ impl Gate {
         self.changed.notify_all();
     }
 
-    /// The tables' file could not be written: returns after a while, and whether to try again.
-    pub(super) fn wait_and_retry(&self, error: &std::io::Error) -> bool {
+    /// Returns after `pause`, or as soon as the store is closed; whether it is open.
+    fn pause(&self, progress: MutexGuard<'_, Progress>, pause: Duration) -> bool {
+        self.changed.notify_all();
+        let waited = self.changed.wait_timeout_while(progress, pause, |progress| progress.patient);
+        waited.unwrap_or_else(PoisonError::into_inner).0.patient
+    }
+
+    /// The tables' file could not be written, so many times so far: returns after a while, and whether to try again.
+    pub(super) fn wait_and_retry(&self, error: &std::io::Error, times: u32) -> bool {
         let mut progress = self.progress();
-        if progress.patient {
-            progress.failed = Some(format!("{error}; tried again until it succeeds"));
-            self.changed.notify_all();
-            let waited = self.changed.wait_timeout_while(progress, RETRY, |progress| progress.patient);
-            progress = waited.unwrap_or_else(PoisonError::into_inner).0;
-        }
-        progress.patient
+        progress.failed = Some(format!("{error}; tried again until it succeeds"));
+        self.pause(progress, FIRST_RETRY.saturating_mul(1 << times.min(10)).min(RETRY))
     }
 
     /// The tables' file cannot be used any more: returns when the store is closed.
@@ -140,7 +144,7 @@ fn run(inner: &Inner, calls: &Receiver<()>, mut durable: Revision) {
             Err(RecvTimeoutError::Timeout) if !idle => {}
             Ok(()) | Err(RecvTimeoutError::Timeout) => {
                 if !turn(inner, &mut durable) {
-                    std::thread::sleep(RETRY);
+                    inner.gate.pause(inner.gate.progress(), RETRY);
                 }
             }
         }

@@ -4,7 +4,7 @@
 
 use std::fs::File;
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
@@ -60,8 +60,12 @@ impl Disk {
         mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_PRIVATE, none).unwrap();
         let size = format!("size={bytes}");
         mount(Some("tmpfs"), root.path(), Some("tmpfs"), MsFlags::empty(), Some(size.as_str())).unwrap();
-        let faults = Faults(Arc::new(Mutex::new(Box::new(|_| Verdict::Done))));
-        let (judge, of) = (Arc::clone(&faults.0), root.path().to_owned());
+        Self { root, faults: Faults(Arc::new(Mutex::new(Box::new(|_| Verdict::Done)))) }
+    }
+
+    /// Calls to files of this disk are judged, on this thread and those it starts.
+    fn supervise(&self) {
+        let (judge, of) = (Arc::clone(&self.faults.0), self.root.path().to_owned());
         sys::supervise(move |call| {
             if !call.path.starts_with(&of) {
                 return Verdict::Done;
@@ -69,7 +73,10 @@ impl Disk {
             (judge.lock().unwrap_or_else(PoisonError::into_inner))(call)
         })
         .unwrap();
-        Self { root, faults }
+    }
+
+    pub(crate) fn root(&self) -> &Path {
+        self.root.path()
     }
 
     /// Where the store is.
@@ -113,15 +120,18 @@ impl Disk {
     }
 }
 
-/// Runs `test` over a file system of `bytes`, on threads of its own.
+/// Runs `test` over a file system of `bytes` whose calls can fail, on threads of its own.
 pub(crate) fn on_disk(bytes: usize, test: impl AsyncFnOnce(&Disk) + Send + 'static) {
-    let run = std::thread::spawn(move || {
-        let disk = Disk::new(bytes);
+    mounted(bytes, move |disk| {
+        disk.supervise();
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-        runtime.block_on(test(&disk));
+        runtime.block_on(test(disk));
     });
-    if let Err(panic) = run.join() {
-        std::panic::resume_unwind(panic);
-    }
+}
+
+/// Runs `test` over a file system of `bytes`, which it and the processes it starts see.
+pub(crate) fn mounted<T: Send + 'static>(bytes: usize, test: impl FnOnce(&Disk) -> T + Send + 'static) -> T {
+    let run = std::thread::spawn(move || test(&Disk::new(bytes)));
+    run.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }
