@@ -22,7 +22,7 @@ pub mod layout;
 pub mod pages;
 mod types;
 
-pub use embedded::{EmbeddedOptions, EmbeddedStore};
+pub use embedded::{EmbeddedOptions, EmbeddedStore, fuzz_log};
 pub use error::StoreError;
 pub use etcd::{EtcdOptions, EtcdStore};
 pub use types::{

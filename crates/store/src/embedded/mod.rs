@@ -6,6 +6,7 @@
 
 mod file;
 mod flush;
+mod fuzz;
 mod layers;
 mod lock;
 mod log;
@@ -14,6 +15,8 @@ mod snapshot;
 mod tables;
 mod watch;
 mod writer;
+
+pub use fuzz::fuzz_log;
 
 use std::fs::File;
 use std::path::Path;

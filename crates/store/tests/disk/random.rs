@@ -117,7 +117,9 @@ impl Trouble {
                 return Verdict::Fails(ENOSPC);
             }
         }
-        if !self.random.one_in(self.odds) {
+        // Segments are begun seldom enough.
+        let begins = call.kind == Kind::Create || call.path.ends_with("log");
+        if !self.random.one_in(if begins { 3 } else { self.odds }) {
             return Verdict::Done;
         }
         if self.random.one_in(4) {
