@@ -7,7 +7,7 @@ use serde::{Serialize, Serializer};
 use serde_json::Value;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -31,11 +31,22 @@ pub(super) struct Writer {
     file: File,
     /// Length of the file up to the last whole batch.
     length: u64,
+    /// Whether something that does not belong there may follow.
+    torn: bool,
     failing: Arc<AtomicBool>,
 }
 
+/// Opens the file at its end, with its length. A line that a crash left in part is ended there.
 fn open(path: &Path) -> io::Result<(File, u64)> {
-    let file = OpenOptions::new().append(true).create(true).mode(0o600).open(path)?;
+    let mut file = OpenOptions::new().append(true).create(true).mode(0o600).open(path)?;
+    let before = file.metadata()?;
+    if before.is_file() && before.len() > 0 {
+        let mut last = [0];
+        File::open(path)?.read_exact_at(&mut last, before.len() - 1)?;
+        if last != *b"\n" {
+            file.write_all(b"\n")?;
+        }
+    }
     let length = file.metadata()?.len();
     Ok((file, length))
 }
@@ -43,7 +54,7 @@ fn open(path: &Path) -> io::Result<(File, u64)> {
 impl Writer {
     pub(super) fn open(path: &Path, rotation: Rotation, failing: Arc<AtomicBool>) -> io::Result<Self> {
         let (file, length) = open(path)?;
-        Ok(Self { path: path.to_owned(), rotation, file, length, failing })
+        Ok(Self { path: path.to_owned(), rotation, file, length, torn: false, failing })
     }
 
     /// Ends when the last sender is gone and everything is written.
@@ -74,12 +85,17 @@ impl Writer {
 
     /// Writes whole lines, or none that stay.
     fn write(&mut self, text: &str) -> io::Result<()> {
+        if self.torn {
+            self.file.set_len(self.length)?;
+            self.torn = false;
+        }
         if self.length > 0 && self.length + text.len() as u64 > self.rotation.bytes {
             self.rotate()?;
         }
         if let Err(error) = self.file.write_all(text.as_bytes()) {
-            // Half a line must not stay in front of the next one.
-            let _ = self.file.set_len(self.length);
+            // Half a line must not stay in front of the next one. What is no file has no length.
+            let is_file = self.file.metadata().is_ok_and(|metadata| metadata.is_file());
+            self.torn = is_file && self.file.set_len(self.length).is_err();
             return Err(error);
         }
         self.length += text.len() as u64;
@@ -88,12 +104,15 @@ impl Writer {
 
     fn rotate(&mut self) -> io::Result<()> {
         let numbered = |n: u32| PathBuf::from(format!("{}.{n}", self.path.display()));
-        for n in (1..self.rotation.files).rev() {
-            rename(&numbered(n), &numbered(n + 1))?;
-        }
-        match self.rotation.files {
-            0 => std::fs::remove_file(&self.path)?,
-            _ => rename(&self.path, &numbered(1))?,
+        // It may have been put aside by an attempt that then could not make the next: trying again must not push out another.
+        if self.path.try_exists()? {
+            for n in (1..self.rotation.files).rev() {
+                rename(&numbered(n), &numbered(n + 1))?;
+            }
+            match self.rotation.files {
+                0 => std::fs::remove_file(&self.path)?,
+                _ => rename(&self.path, &numbered(1))?,
+            }
         }
         (self.file, self.length) = open(&self.path)?;
         Ok(())
@@ -246,6 +265,41 @@ mod tests {
         assert_eq!((read("audit"), read("audit.1")), ("four 123\n".into(), "three 12\n".into()));
         assert_eq!(read("audit.2"), "two 1234\n");
         assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 3);
+    }
+
+    #[test]
+    fn an_attempt_to_begin_a_file_that_failed_pushes_no_file_out() {
+        let directory = tempfile::tempdir().unwrap();
+        let at = |name: &str| directory.path().join(name);
+        let mut log = writer(directory.path(), 10, 2);
+        log.write("one 1234\n").unwrap();
+        log.write("two 1234\n").unwrap();
+        // The state in which such an attempt leaves the files.
+        std::fs::rename(at("audit.1"), at("audit.2")).unwrap();
+        std::fs::rename(at("audit"), at("audit.1")).unwrap();
+        log.write("three 12\n").unwrap();
+        let read = |name: &str| std::fs::read_to_string(at(name)).unwrap();
+        assert_eq!(
+            [read("audit"), read("audit.1"), read("audit.2")],
+            ["three 12\n", "two 1234\n", "one 1234\n"]
+        );
+    }
+
+    #[test]
+    fn half_a_line_does_not_stay_before_the_next() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("audit");
+        let mut log = writer(directory.path(), 100, 1);
+        log.write("a\n").unwrap();
+        // It could not be taken back at once.
+        log.file.write_all(b"hal").unwrap();
+        log.torn = true;
+        log.write("b\n").unwrap();
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "a\nb\n");
+        // Nor at all: the process ended.
+        log.file.write_all(b"hal").unwrap();
+        writer(directory.path(), 100, 1).write("c\n").unwrap();
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "a\nb\nhal\nc\n");
     }
 
     #[test]
