@@ -38,22 +38,34 @@ impl Output {
 
     /// What was written is whole.
     pub(crate) fn done(mut self) -> anyhow::Result<()> {
-        self.writer.flush()?;
-        let Some((partial, path)) = self.names.take() else { return Ok(()) };
-        File::open(&partial)
-            .and_then(|file| file.sync_all())
-            .with_context(|| partial.display().to_string())?;
-        std::fs::rename(&partial, &path).with_context(|| format!("cannot make {}", path.display()))
+        self.flush()?;
+        let Some((partial, path)) = &self.names else { return Ok(()) };
+        let made = || -> std::io::Result<()> {
+            File::open(partial)?.sync_all()?;
+            std::fs::rename(partial, path)?;
+            // Its name is to last, too.
+            let directory = path.parent().filter(|directory| !directory.as_os_str().is_empty());
+            File::open(directory.unwrap_or(Path::new(".")))?.sync_all()
+        };
+        made().with_context(|| format!("cannot make {}", path.display()))?;
+        self.names = None;
+        Ok(())
+    }
+
+    /// An error says of which file it is.
+    fn named(&self, error: std::io::Error) -> std::io::Error {
+        let Some((_, path)) = &self.names else { return error };
+        std::io::Error::new(error.kind(), format!("cannot write {}: {error}", path.display()))
     }
 }
 
 impl Write for Output {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.writer.write(bytes)
+        self.writer.write(bytes).map_err(|error| self.named(error))
     }
 
     fn flush(&mut self) -> std::io::Result<()> {
-        self.writer.flush()
+        self.writer.flush().map_err(|error| self.named(error))
     }
 }
 

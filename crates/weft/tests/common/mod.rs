@@ -85,11 +85,16 @@ pub(crate) fn free_port() -> SocketAddr {
 }
 
 pub(crate) fn start(directory: &Path) -> Child {
+    start_with(directory, &[])
+}
+
+/// With more options.
+pub(crate) fn start_with(directory: &Path, more: &[&str]) -> Child {
     let socket = directory.join("api.sock");
     let _ = std::fs::remove_file(&socket);
     let mut command = Command::new(WEFT);
     command.arg("controller").arg("--plain-xmpp").arg("--data-dir").arg(directory.join("data"));
-    command.arg("--api-socket").arg(&socket);
+    command.arg("--api-socket").arg(&socket).args(more);
     for option in ["--listen-api", "--listen-xmpp", "--listen-dns", "--listen-introspect"] {
         command.arg(option).arg(free_port().to_string());
     }
