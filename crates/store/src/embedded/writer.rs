@@ -140,7 +140,7 @@ impl Writer {
             match self.log.append(&self.inner.log, &record::encode(&batches)?) {
                 Ok(()) => {}
                 Err(AppendError::Refused(error)) => return Err(refused(error)),
-                Err(AppendError::Broken(error)) => return Err(self.breaks(error)),
+                Err(AppendError::Broken(error)) => return Err(self.breaks(&error)),
             }
             self.inner.layers_mut().extend(rows, revision);
             self.revision = revision;
@@ -148,10 +148,13 @@ impl Writer {
         Ok(Committed { outcomes, batches })
     }
 
-    fn breaks(&mut self, error: StoreError) -> StoreError {
-        self.broken =
-            Some(format!("{}; nothing is written until the store is opened anew (restart)", cause(&error)));
-        error
+    /// Nothing is written any more; what the callers of the group are told.
+    fn breaks(&mut self, error: &StoreError) -> StoreError {
+        let why = cause(error);
+        self.broken = Some(format!("{why}; nothing is written until the store is opened anew (restart)"));
+        StoreError::Unavailable(format!(
+            "{why}; whether this was written shows when the store is opened anew"
+        ))
     }
 }
 
