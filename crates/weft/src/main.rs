@@ -89,6 +89,8 @@ fn log_to_stderr(cli: &Cli) {
     };
     let filter = EnvFilter::try_from_env("WEFT_LOG").unwrap_or_else(|_| EnvFilter::new(default));
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // What cannot be logged (to a file on a full disk) would be said on standard error, and end the thread that cannot say it.
+    let log = log.log_internal_errors(false);
     log.with_ansi(std::io::stderr().is_terminal()).init();
 }
 

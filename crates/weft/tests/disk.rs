@@ -92,7 +92,13 @@ fn ask(world: &World, method: &str, path: &str, body: &str) -> (u16, String) {
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();
     let status = answer.split(' ').nth(1).and_then(|status| status.parse().ok());
-    (status.unwrap_or_else(|| panic!("no answer: {answer:?}")), answer)
+    (status.unwrap_or_else(|| panic!("no answer: {answer:?}, {}", log(world))), answer)
+}
+
+/// What the controller said last.
+fn log(world: &World) -> String {
+    let text = std::fs::read_to_string(world.path("controller.log")).unwrap();
+    text.lines().rev().take(20).collect::<Vec<_>>().join("\n")
 }
 
 fn make(world: &World, number: usize) -> (u16, String) {
@@ -208,8 +214,9 @@ fn backups_and_exports_to_a_full_disk_say_so_and_leave_no_file() {
         small.empty();
         let store = small.at("store");
         std::fs::create_dir(&store).unwrap();
-        let file = std::fs::File::create(small.ballast()).unwrap();
-        nix::fcntl::fallocate(&file, nix::fcntl::FallocateFlags::empty(), 0, 500_000).unwrap();
+        small.fill();
+        let file = std::fs::File::options().write(true).open(small.ballast()).unwrap();
+        file.set_len(file.metadata().unwrap().len() - 60_000).unwrap();
         let ran = world.weft(&["store", "restore", "--store", &store, &good]);
         ran.code(1).says("No space left").says(&store);
         small.empty();

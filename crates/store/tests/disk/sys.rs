@@ -46,6 +46,12 @@ pub(crate) enum Verdict {
     Half,
 }
 
+/// The call that removes a file, and which of its arguments is the path.
+#[cfg(target_arch = "x86_64")]
+const UNLINK: (libc::c_long, usize) = (libc::SYS_unlink, 0);
+#[cfg(not(target_arch = "x86_64"))]
+const UNLINK: (libc::c_long, usize) = (libc::SYS_unlinkat, 1);
+
 const CALLS: [(libc::c_long, Kind); 7] = [
     (libc::SYS_openat, Kind::Create),
     (libc::SYS_write, Kind::Append),
@@ -53,7 +59,7 @@ const CALLS: [(libc::c_long, Kind); 7] = [
     (libc::SYS_ftruncate, Kind::Length),
     (libc::SYS_fsync, Kind::Sync),
     (libc::SYS_fdatasync, Kind::Sync),
-    (libc::SYS_unlink, Kind::Remove),
+    (UNLINK.0, Kind::Remove),
 ];
 
 /// From here on `judge` decides about the calls of this thread and of those it will start.
@@ -145,7 +151,7 @@ unsafe fn decide(
     let text = |at: usize| unsafe { CStr::from_ptr(data.args[at] as *const libc::c_char) };
     let path = match kind {
         Kind::Create => text(1).to_str().map(PathBuf::from).unwrap_or_default(),
-        Kind::Remove => text(0).to_str().map(PathBuf::from).unwrap_or_default(),
+        Kind::Remove => text(UNLINK.1).to_str().map(PathBuf::from).unwrap_or_default(),
         _ => std::fs::read_link(format!("/proc/self/fd/{}", data.args[0])).unwrap_or_default(),
     };
     match judge(&Call { kind: *kind, path }) {
