@@ -196,8 +196,8 @@ fn discard_empty(dir: &Path, segments: &mut VecDeque<Segment>) -> Result<(), Sto
     let kept = newest.filter(|_| held.is_empty());
     *segments = held;
     segments.extend(kept);
-    let gone = empty.iter().filter(|segment| kept.is_none_or(|kept| kept.first != segment.first));
-    gone.map(|segment| remove(dir, segment.first)).collect()
+    let mut gone = empty.iter().filter(|segment| kept.is_none_or(|kept| kept.first != segment.first));
+    gone.try_for_each(|segment| remove(dir, segment.first))
 }
 
 /// What the log holds after a revision, and the revision it reaches. A record at its very end that is not whole was never

@@ -16,8 +16,6 @@ mod tables;
 mod watch;
 mod writer;
 
-pub use fuzz::fuzz_log;
-
 use std::fs::File;
 use std::path::Path;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
@@ -33,6 +31,8 @@ use crate::{
 use layers::{Layers, Row, Rows, Table};
 use log::Log;
 use tables::{DATA, STATE, durable_revision, state_row, storage};
+
+pub use fuzz::fuzz_log;
 
 /// Name of the database in the store's directory.
 const DATABASE: &str = "weft.redb";

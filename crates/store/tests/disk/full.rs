@@ -209,7 +209,7 @@ fn a_disk_that_fills_up_loses_nothing_and_can_be_opened_and_read() {
                 }
             };
             assert!(matches!(error, StoreError::Refused(_)), "{error:?}");
-            assert_clear(&error, &*disk.store().to_string_lossy(), "No space left");
+            assert_clear(&error, &disk.store().to_string_lossy(), "No space left");
             assert_eq!(store.range("w/", None, 10_000).await.unwrap().entries.len(), acknowledged);
             drop(store);
             let store = EmbeddedStore::open_with(disk.store(), small()).unwrap();
