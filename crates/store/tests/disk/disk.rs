@@ -4,7 +4,7 @@
 
 use std::fs::File;
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
@@ -73,10 +73,6 @@ impl Disk {
             (judge.lock().unwrap_or_else(PoisonError::into_inner))(call)
         })
         .unwrap();
-    }
-
-    pub(crate) fn root(&self) -> &Path {
-        self.root.path()
     }
 
     /// Where the store is.

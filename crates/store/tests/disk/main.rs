@@ -9,5 +9,4 @@ mod common;
 mod disk;
 mod failing;
 mod full;
-mod random;
 mod sys;

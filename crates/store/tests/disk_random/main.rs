@@ -3,10 +3,20 @@
 //! A child process (this binary again) writes and says of each transaction what it was told; calls to the store's files fail,
 //! are done by half, or are the last thing the process does. The parent opens what is left and compares. A seed decides about
 //! the faults and the writes, not about the order of threads: it does not repeat a run call by call.
+//!
+//! A binary of its own: between fork and exec a child holds the locks of all stores that its parent has open.
+
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+#[allow(dead_code)]
+#[path = "../disk/disk.rs"]
+mod disk;
+#[path = "../disk/sys.rs"]
+mod sys;
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -14,10 +24,10 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use nix::libc::{EIO, EMFILE, ENOSPC};
 use weft_store::{EmbeddedOptions, EmbeddedStore, Op, Store, StoreError, Txn, TxnResult};
 
-use crate::disk::{Disk, mounted};
-use crate::sys::{self, Call, Kind, Verdict};
+use disk::{Disk, mounted};
+use sys::{Call, Kind, Verdict};
 
-/// Make this binary a child: directory of the disk, seed.
+/// Make this binary a child: directory of the store, seed.
 const DIRECTORY: &str = "WEFT_STORE_DISK_DIRECTORY";
 const SEED: &str = "WEFT_STORE_DISK_SEED";
 /// Stores, and children over each.
@@ -145,7 +155,7 @@ fn child_process() {
     let Some(dir) = std::env::var_os(DIRECTORY) else { return };
     let seed: u64 = std::env::var(SEED).unwrap().parse().unwrap();
     let run = std::thread::spawn(move || {
-        let (mut trouble, store) = (Trouble::new(seed), Path::new(&dir).join("store"));
+        let (mut trouble, store) = (Trouble::new(seed), PathBuf::from(&dir));
         let of = store.clone();
         sys::supervise(move |call| match call.path.starts_with(&of) {
             true => trouble.judge(call),
@@ -233,8 +243,8 @@ struct Counts {
 
 fn run(disk: &Disk, seed: u64, expected: &mut BTreeMap<u64, Expected>, counts: &mut Counts) {
     let mut child = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "random::child_process", "--nocapture", "--test-threads=1"])
-        .env(DIRECTORY, disk.root())
+        .args(["--exact", "child_process", "--nocapture", "--test-threads=1"])
+        .env(DIRECTORY, disk.store())
         .env(SEED, seed.to_string())
         .stdout(Stdio::piped())
         .stderr(Stdio::inherit())
