@@ -6,18 +6,15 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use nix::libc::{EIO, EMFILE, ENOSPC};
-use weft_store::{EmbeddedOptions, EmbeddedStore, Op, Store, StoreError, Txn};
+use weft_store::{EmbeddedOptions, EmbeddedStore, Store, StoreError, Txn};
 
 use crate::common::{commit, put};
 use crate::disk::{Disk, on_disk, to_log, to_tables};
+use crate::rows::{big, settled, until_refused};
 use crate::sys::{Call, Kind, Verdict};
 
 fn small() -> EmbeddedOptions {
     EmbeddedOptions { memory_bytes: 20_000, cache_bytes: 16_384, ..Default::default() }
-}
-
-fn big(key: usize) -> Txn {
-    Txn::new().then(Op::put(format!("w/{key:05}"), vec![7; 1000]))
 }
 
 fn clear(error: &StoreError, file: &str) -> bool {
@@ -168,22 +165,10 @@ fn a_record_of_which_nobody_knows_is_not_followed_by_another_segment() {
 
 /// What fails for ever, of the tables; readers go on all the same, and so do writers while there is memory.
 async fn the_tables_fail(disk: &Disk, kind: Kind, advice: &str) {
-    let store = EmbeddedStore::open_with(disk.store(), small()).unwrap();
-    for key in 0..200 {
-        commit(&store, big(key)).await;
-    }
-    drop(store);
-    let store = EmbeddedStore::open_with(disk.store(), small()).unwrap();
+    let store = settled(disk, small()).await;
     let fails = move |call: &Call| to_tables(call) && call.kind == kind;
     disk.faults.set(move |call| if fails(call) { Verdict::Fails(EIO) } else { Verdict::Done });
-    let mut acknowledged = 200;
-    let error = loop {
-        match store.txn(big(acknowledged)).await {
-            Ok(_) => acknowledged += 1,
-            Err(error) => break error,
-        }
-        assert!(acknowledged < 400, "memory is not bounded");
-    };
+    let (acknowledged, error) = until_refused(&store).await;
     assert!(matches!(error, StoreError::Refused(_)) && clear(&error, "weft.redb"), "{error:?}");
     assert!(error.to_string().contains(advice), "{error}");
     tokio::time::sleep(Duration::from_millis(1500)).await;

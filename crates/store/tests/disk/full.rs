@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use nix::libc::ENOSPC;
-use weft_store::{EmbeddedOptions, EmbeddedStore, Op, Store, StoreError, Txn, TxnResult};
+use weft_store::{EmbeddedOptions, EmbeddedStore, Store, StoreError, Txn, TxnResult};
 
 use crate::common::{commit, next_events, put};
 use crate::disk::{Disk, on_disk, to_log, to_tables};
+use crate::rows::{big, settled, until_refused};
 use crate::sys::{Call, Kind, Verdict};
 
 fn open(disk: &Disk) -> EmbeddedStore {
@@ -16,10 +17,6 @@ fn open(disk: &Disk) -> EmbeddedStore {
 /// Few rows in memory, and next to nothing of the tables in redb's own cache.
 fn small() -> EmbeddedOptions {
     EmbeddedOptions { memory_bytes: 20_000, cache_bytes: 16_384, log_revisions: 64, ..Default::default() }
-}
-
-fn big(key: usize) -> Txn {
-    Txn::new().then(Op::put(format!("w/{key:05}"), vec![7; 1000]))
 }
 
 /// The error names the file and the cause.
@@ -134,23 +131,10 @@ fn a_segment_that_was_only_begun_hides_nothing() {
 #[test]
 fn readers_go_on_while_the_tables_have_no_room_and_writers_when_they_have() {
     on_disk(64 << 20, async |disk| {
-        let store = EmbeddedStore::open_with(disk.store(), small()).unwrap();
-        for key in 0..200 {
-            commit(&store, big(key)).await;
-        }
-        // All in the tables.
-        drop(store);
-        let store = EmbeddedStore::open_with(disk.store(), small()).unwrap();
+        let store = settled(disk, small()).await;
         let fails = |call: &Call| to_tables(call) && matches!(call.kind, Kind::Write | Kind::Length);
         disk.faults.set(move |call| if fails(call) { Verdict::Fails(ENOSPC) } else { Verdict::Done });
-        let mut acknowledged = 200;
-        let error = loop {
-            match store.txn(big(acknowledged)).await {
-                Ok(_) => acknowledged += 1,
-                Err(error) => break error,
-            }
-            assert!(acknowledged < 400, "memory is not bounded");
-        };
+        let (acknowledged, error) = until_refused(&store).await;
         assert!(acknowledged > 220, "{acknowledged}");
         assert!(matches!(error, StoreError::Refused(_)), "{error:?}");
         assert_clear(&error, "weft.redb", "No space left");

@@ -9,4 +9,5 @@ mod common;
 mod disk;
 mod failing;
 mod full;
+mod rows;
 mod sys;
